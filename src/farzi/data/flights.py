@@ -1,0 +1,29 @@
+"""The packaged data set: where each aircraft that left New York City in 2013 flew to."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import numpy as np
+import polars as pl
+
+from farzi.data.sequences import Sequences
+from farzi.data.vocabulary import Vocabulary
+
+
+def flights() -> Sequences:
+    """The 328,521 flights out of New York City's airports in 2013 (CC0).
+
+    One sequence an aircraft (4,037 of them), one token a destination (104), in the order of their
+    scheduled departures. Source and licence stand beside the file, in `flights.md`.
+    """
+    with resources.as_file(resources.files("farzi.data") / "flights.parquet") as path:
+        frame = pl.read_parquet(path, columns=["aircraft", "destination"])
+    aircraft = frame["aircraft"].rle_id().to_numpy()
+    offsets = np.searchsorted(aircraft, np.arange(aircraft[-1] + 2))
+    destinations = frame["destination"]
+    return Sequences(
+        destinations.to_physical().to_numpy().astype(np.int32),
+        offsets.astype(np.int64),
+        Vocabulary(tuple(destinations.cat.get_categories())),
+    )

@@ -1,0 +1,50 @@
+"""The tokens of a data set and their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """An ordered set of tokens; a token's id is its place in it.
+
+    Padding is no token: it is written as id `farzi.data.PADDING` (-1), which has neither an
+    embedding nor a place in any ranking.
+
+    Raises:
+        ValueError: if a token occurs twice.
+    """
+
+    tokens: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self._ids) != len(self.tokens):
+            seen: set[str] = set()
+            twice = next(t for t in self.tokens if t in seen or seen.add(t))
+            raise ValueError(
+                f"the vocabulary holds the token {twice!r} twice; give each token once."
+            )
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: i for i, token in enumerate(self.tokens)}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def encode(self, tokens: Iterable[str]) -> np.ndarray:
+        """Ids of `tokens`, int32.
+
+        Raises:
+            KeyError: if a token is unknown.
+        """
+        return np.array([self._ids[token] for token in tokens], dtype=np.int32)
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
+        """The tokens that `ids` stand for; padding is left out."""
+        return [self.tokens[i] for i in ids if i >= 0]

@@ -1,0 +1,171 @@
+"""The inner loop: one training step, and the same step taken backwards by its adjoint.
+
+A step reads the gradient `g` of the loss at the parameters `w`, and hands it to the optimiser:
+
+    g = d L(w, x, t) / dw          (w', s') = update(g, w, s)
+
+Its adjoint turns the derivatives of the outer loss by `(w', s')` into those by `(w, s)` and adds
+to the one by the data `x`:
+
+    (u, dw, ds) = update's transpose, applied to (dw', ds')
+    dw += (d2 L / dw dw) u          dx += (d2 L / dx dw) u
+
+Both second-order products are one Jacobian-vector product of the gradient by `(w, x)` in direction
+`u` (forward over reverse). It is linearised at `w` first, because that gives `g`, which `u` needs.
+For Adam this is the recursion of `docs/hypergradient.md`, which holds for any optimiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, PyTree
+
+from farzi.hypergradients.safe_sqrt import with_safe_sqrt
+
+
+class State(NamedTuple):
+    """What one step hands to the next: the parameters and the optimiser's memory."""
+
+    params: PyTree
+    memory: PyTree
+
+
+class Cotangent(NamedTuple):
+    """What the reverse pass carries.
+
+    Attributes:
+        state: derivatives of the outer loss by the state (None for integers).
+        data: derivatives by the data, summed over the steps taken back so far.
+        norms: float `[steps]`, the norm of `u` at each step before clipping.
+    """
+
+    state: State
+    data: PyTree
+    norms: Float[Array, " steps"]
+
+
+@dataclass(frozen=True)
+class InnerLoop:
+    """A training loop whose end point is to be differentiated by the data it read.
+
+    Attributes:
+        inner_loss: `(params, data, step) -> scalar`.
+        outer_loss: `(params) -> scalar`, of the end point.
+        optimizer: any `optax.GradientTransformation`.
+        steps: T, the length of the loop.
+        adjoint_clip: the largest norm of `u`; longer ones are scaled down to it. None: exact.
+    """
+
+    inner_loss: Callable[[PyTree, PyTree, Int[Array, ""]], Float[Array, ""]]
+    outer_loss: Callable[[PyTree], Float[Array, ""]]
+    optimizer: optax.GradientTransformation
+    steps: int
+    adjoint_clip: float | None
+
+    def start(self, params: PyTree) -> State:
+        """The state before the first step."""
+        return State(params, self.optimizer.init(params))
+
+    def step(self, state: State, data: PyTree, t: Int[Array, ""]) -> State:
+        """One training step."""
+        return self.update(jax.grad(self.inner_loss)(state.params, data, t), state)
+
+    def update(self, gradient: PyTree, state: State) -> State:
+        """What the optimiser makes of a gradient."""
+        update = with_safe_sqrt(self.optimizer.update)
+        updates, memory = update(gradient, state.memory, state.params)
+        return State(optax.apply_updates(state.params, updates), memory)
+
+    def cotangent(self, end: State, data: PyTree) -> tuple[Float[Array, ""], Cotangent]:
+        """The outer loss at the end point, and what the reverse pass starts with."""
+        loss, gradient = jax.value_and_grad(self.outer_loss)(end.params)
+        memory = jax.tree.map(jnp.zeros_like, eqx.filter(end.memory, eqx.is_inexact_array))
+        norms = jnp.zeros(self.steps, loss.dtype)
+        return loss, Cotangent(State(gradient, memory), jax.tree.map(jnp.zeros_like, data), norms)
+
+    def step_back(
+        self, before: State, data: PyTree, t: Int[Array, ""], cotangent: Cotangent
+    ) -> Cotangent:
+        """The adjoint of `step(before, data, t)`."""
+        gradients = jax.grad(self.inner_loss, argnums=(0, 1))
+        (gradient, _), second_order = jax.linearize(
+            lambda params: gradients(params, data, t), before.params
+        )
+        memory, counters = eqx.partition(before.memory, eqx.is_inexact_array)
+
+        def update(gradient: PyTree, params: PyTree, memory: PyTree) -> State:
+            after = self.update(gradient, State(params, eqx.combine(memory, counters)))
+            return State(after.params, eqx.filter(after.memory, eqx.is_inexact_array))
+
+        _, transpose = jax.vjp(update, gradient, before.params, memory)
+        direction, d_params, d_memory = transpose(cotangent.state)
+        direction, norm = self.clip(direction)
+        by_params, by_data = second_order(direction)
+        return Cotangent(
+            State(_add(d_params, by_params), d_memory),
+            _add(cotangent.data, by_data),
+            cotangent.norms.at[t].set(norm),
+        )
+
+    def clip(self, direction: PyTree) -> tuple[PyTree, Float[Array, ""]]:
+        """`direction` with its norm clipped, and the norm it had."""
+        norm = optax.tree.norm(direction)
+        if self.adjoint_clip is None:
+            return direction, norm
+        scale = jnp.where(norm > self.adjoint_clip, self.adjoint_clip / norm, 1.0)
+        return jax.tree.map(lambda leaf: leaf * scale.astype(leaf.dtype), direction), norm
+
+    # The loops below have bounds that may be traced: a last, shorter segment costs no wasted steps.
+
+    def advance(self, state: State, data: PyTree, first: Any, last: Any) -> State:
+        """Steps `first` to `last - 1`, keeping nothing."""
+        return lax.fori_loop(first, last, lambda t, state: self.step(state, data, t), state)
+
+    def record(
+        self, state: State, data: PyTree, first: Any, last: Any, room: int
+    ) -> tuple[State, State]:
+        """Steps `first` to `last - 1`; also the states before each of them, stacked to `room`."""
+
+        def body(t: Any, carry: tuple[State, State]) -> tuple[State, State]:
+            state, tape = carry
+            return self.step(state, data, t), write(tape, t - first, state)
+
+        return lax.fori_loop(first, last, body, (state, blank(state, room)))
+
+    def rewind(
+        self, tape: State, data: PyTree, first: Any, last: Any, cotangent: Cotangent
+    ) -> Cotangent:
+        """The adjoint of steps `last - 1` down to `first`, whose states `record` put on `tape`."""
+
+        def body(i: Any, cotangent: Cotangent) -> Cotangent:
+            t = last - 1 - i
+            return self.step_back(read(tape, t - first), data, t, cotangent)
+
+        return lax.fori_loop(0, last - first, body, cotangent)
+
+
+def blank(state: State, room: int) -> State:
+    """Zeros with space for `room` states."""
+    return jax.tree.map(lambda leaf: jnp.zeros((room, *leaf.shape), leaf.dtype), state)
+
+
+def write(tape: State, place: Any, state: State) -> State:
+    """`tape` with `state` at `place`."""
+    return jax.tree.map(lambda all, one: all.at[place].set(one), tape, state)
+
+
+def read(tape: State, place: Any) -> State:
+    """The state at `place` of `tape`."""
+    return jax.tree.map(lambda leaf: leaf[place], tape)
+
+
+def _add(left: PyTree, right: PyTree) -> PyTree:
+    return jax.tree.map(jnp.add, left, right)
