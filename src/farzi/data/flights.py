@@ -21,9 +21,7 @@ def flights() -> Sequences:
         frame = pl.read_parquet(path, columns=["aircraft", "destination"])
     aircraft = frame["aircraft"].rle_id().to_numpy()
     offsets = np.searchsorted(aircraft, np.arange(aircraft[-1] + 2))
-    destinations = frame["destination"]
-    return Sequences(
-        destinations.to_physical().to_numpy().astype(np.int32),
-        offsets.astype(np.int64),
-        Vocabulary(tuple(destinations.cat.get_categories())),
-    )
+    destinations = frame["destination"].cast(pl.String)
+    names = destinations.unique().sort()
+    ids = destinations.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
+    return Sequences(ids, offsets.astype(np.int64), Vocabulary(tuple(names)))

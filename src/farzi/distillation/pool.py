@@ -1,0 +1,56 @@
+"""The pool of starting points: checkpoints of a few training runs on the real data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from farzi.models import Learner
+from farzi.training import MakeLearner
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """Where inner loops start from: fresh random weights, or weights partly trained on real data.
+
+    The paper's Omega. Random weights are drawn anew for every start instead of being a few fixed
+    points, because whoever trains on the distilled data starts from weights never seen before.
+
+    Attributes:
+        make_learner: builds a learner with random initial weights.
+        checkpoints: partly trained learners, stacked; None for a pool of random weights only.
+        share: how many of the starts, between 0 and 1, are drawn from the checkpoints.
+    """
+
+    make_learner: MakeLearner
+    checkpoints: Learner | None = None
+    share: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"the pool's share is {self.share}; use a number from 0 to 1.")
+        if self.share > 0 and self.checkpoints is None:
+            raise ValueError(
+                "the pool has a share of checkpoints but no checkpoints; give some or a share of 0."
+            )
+
+    def draw(self, count: int, key: PRNGKeyArray) -> Learner:
+        """`count` starting points, stacked on the first axis of every array."""
+        fresh_key, choice_key, which_key = jax.random.split(key, 3)
+        fresh = eqx.filter_vmap(self.make_learner)(jax.random.split(fresh_key, count))
+        if self.checkpoints is None:
+            return fresh
+        kept, fixed = eqx.partition(self.checkpoints, eqx.is_array)
+        index = jax.random.randint(choice_key, (count,), 0, len(jax.tree.leaves(kept)[0]))
+        trained = jax.random.bernoulli(which_key, self.share, (count,))
+
+        def choose(fresh: Array, kept: Array) -> Array:
+            return jnp.where(
+                trained.reshape(-1, *[1] * (fresh.ndim - 1)), kept[index], fresh
+            )
+
+        return eqx.combine(jax.tree.map(choose, eqx.filter(fresh, eqx.is_array), kept), fixed)

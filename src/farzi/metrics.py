@@ -1,0 +1,101 @@
+"""How well held-out events are ranked, among ALL tokens; no sampled negatives."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from farzi.data import HeldOut, last_events
+from farzi.models import Learner, hidden_states
+
+CHUNK = 2048
+"""Questions scored at a time; bounds the memory of an evaluation."""
+
+
+def ranks(
+    scores: Float[Array, "questions vocab"], targets: Int[Array, " questions"]
+) -> Float[Array, " questions"]:
+    """Expected rank of each target if ties are broken at random: `1 + greater + equal / 2`.
+
+    So a model that gives every token the same score never wins. NaN if any score is.
+    """
+    own = jnp.take_along_axis(scores, targets[:, None], axis=1)
+    greater = jnp.sum(scores > own, axis=1)
+    equal = jnp.sum(scores == own, axis=1) - 1
+    expected = 1 + greater + equal / 2
+    return jnp.where(jnp.any(jnp.isnan(scores), axis=1), jnp.nan, expected)
+
+
+def ranking_metrics(rank: np.ndarray) -> dict[str, float]:
+    """HR@10, HR@100, NDCG@10, NDCG@100 and MRR, as fractions.
+
+    With one target a question, HR@k is the share of ranks up to k, and NDCG@k the mean of
+    `1 / log2(1 + rank)` over the questions, zero beyond k (Järvelin and Kekäläinen 2002).
+
+    Args:
+        rank: expected rank of each target, from 1, `[questions]`.
+
+    Raises:
+        ValueError: if a rank is NaN or there are none.
+
+    >>> ranking_metrics(np.array([1.0, 3.0, 11.0, 500.0]))["hr@10"]
+    0.5
+    """
+    if not rank.size:
+        raise ValueError("there are no ranks to summarise; evaluate at least one question.")
+    if np.isnan(rank).any():
+        raise ValueError(
+            f"{np.isnan(rank).sum()} of {rank.size} questions got a score that is NaN, so they "
+            "have no rank; train with a smaller learning rate."
+        )
+    gain = 1 / np.log2(1 + rank)
+    metrics = {f"hr@{k}": float(np.mean(rank <= k)) for k in (10, 100)}
+    metrics |= {f"ndcg@{k}": float(np.mean(gain * (rank <= k))) for k in (10, 100)}
+    return metrics | {"mrr": float(np.mean(1 / rank))}
+
+
+class Questions(eqx.Module):
+    """Held-out questions as arrays: what a learner reads, and the token it is asked for.
+
+    Attributes:
+        contexts: the last events before each target, int32 `[questions, time]`, padded right.
+        targets: int32 `[questions]`.
+    """
+
+    contexts: Int[Array, "questions time"]
+    targets: Int[Array, " questions"]
+
+    @classmethod
+    def of(cls, held_out: HeldOut, length: int) -> Questions:
+        """The last `length` events of each context, and its target."""
+        contexts = last_events(held_out.contexts, length)
+        return cls(jnp.asarray(contexts), jnp.asarray(held_out.targets))
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " questions"]:
+    """Expected rank of each target under the learner, in chunks of `CHUNK` questions."""
+
+    def chunk(rows: tuple[Array, Array]) -> Array:
+        contexts, targets = rows
+        hidden = hidden_states(learner, contexts)
+        last = jnp.sum(contexts >= 0, axis=1) - 1
+        picked = jnp.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
+        return ranks(picked @ learner.embedding.T, targets)
+
+    count = len(questions)
+    size = min(CHUNK, count)
+    chunks = -(-count // size)
+    padded = jax.tree.map(
+        lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[:1], chunks * size - count, axis=0)])
+        .reshape(chunks, size, *leaf.shape[1:]),
+        (questions.contexts, questions.targets),
+    )
+    return jax.lax.map(chunk, padded).reshape(-1)[:count]

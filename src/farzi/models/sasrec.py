@@ -1,0 +1,120 @@
+"""SASRec: self-attentive sequential recommendation (Kang and McAuley 2018, arXiv 1808.09781).
+
+As in the later comparisons of it (Klenitskiy and Vasilev 2023, arXiv 2309.07602), it is trained
+with the full softmax instead of sampled negatives, and each block normalises what it reads
+(pre-norm). The table of item embeddings is also the output layer.
+"""
+
+from __future__ import annotations
+
+import math
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+
+class Block(eqx.Module):
+    """Self-attention, then a feed-forward layer at each place; both add to what they read."""
+
+    attention_norm: eqx.nn.LayerNorm
+    attention: eqx.nn.MultiheadAttention
+    feed_norm: eqx.nn.LayerNorm
+    expand: eqx.nn.Linear
+    contract: eqx.nn.Linear
+    dropout: eqx.nn.Dropout
+
+    def __init__(self, width: int, heads: int, dropout: float, *, key: PRNGKeyArray):
+        attention, expand, contract = jax.random.split(key, 3)
+        self.attention_norm = eqx.nn.LayerNorm(width)
+        self.attention = eqx.nn.MultiheadAttention(heads, width, key=attention)
+        self.feed_norm = eqx.nn.LayerNorm(width)
+        self.expand = eqx.nn.Linear(width, width, key=expand)
+        self.contract = eqx.nn.Linear(width, width, key=contract)
+        self.dropout = eqx.nn.Dropout(dropout)
+
+    def __call__(
+        self,
+        x: Float[Array, "time width"],
+        mask: Bool[Array, "time time"],
+        key: PRNGKeyArray | None,
+    ) -> Float[Array, "time width"]:
+        """One block; `mask` says which place may look at which."""
+        keys = (None, None) if key is None else jax.random.split(key)
+        read = jax.vmap(self.attention_norm)(x)
+        attended = self.attention(read, read, read, mask=mask)
+        x = x + self.dropout(attended, key=keys[0], inference=key is None)
+        read = jax.vmap(self.feed_norm)(x)
+        fed = jax.vmap(self.contract)(jax.nn.relu(jax.vmap(self.expand)(read)))
+        return x + self.dropout(fed, key=keys[1], inference=key is None)
+
+
+class SASRec(eqx.Module):
+    """A causal transformer over the last `length` events.
+
+    Args:
+        vocabulary: number of tokens.
+        width: size of an embedding and of every hidden state.
+        layers: number of blocks.
+        heads: attention heads a block; must divide `width`.
+        length: the longest sequence it can read.
+        dropout: share of entries dropped while training with a key.
+        key: for the random initial weights.
+
+    Raises:
+        ValueError: if a size does not fit.
+    """
+
+    embedding: Float[Array, "vocab width"]
+    positions: Float[Array, "length width"]
+    blocks: tuple[Block, ...]
+    norm: eqx.nn.LayerNorm
+    dropout: eqx.nn.Dropout
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        width: int = 64,
+        layers: int = 2,
+        heads: int = 1,
+        length: int = 50,
+        dropout: float = 0.0,
+        key: PRNGKeyArray,
+    ):
+        if width % heads:
+            raise ValueError(
+                f"width {width} cannot be shared by {heads} heads; use a multiple of {heads}."
+            )
+        items, places, *blocks = jax.random.split(key, 2 + layers)
+        scale = 1 / math.sqrt(width)
+        self.embedding = scale * jax.random.normal(items, (vocabulary, width))
+        self.positions = 0.1 * scale * jax.random.normal(places, (length, width))
+        self.blocks = tuple(Block(width, heads, dropout, key=block) for block in blocks)
+        self.norm = eqx.nn.LayerNorm(width)
+        self.dropout = eqx.nn.Dropout(dropout)
+
+    def __call__(
+        self, embedded: Float[Array, "time width"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, "time width"]:
+        """See `farzi.models.Learner`.
+
+        Raises:
+            ValueError: if the sequence is longer than the positions this model knows.
+        """
+        time = embedded.shape[0]
+        if time > len(self.positions):
+            raise ValueError(
+                f"the sequence has {time} places but this SASRec knows {len(self.positions)}; "
+                "cut the sequence or build the model with a larger `length`."
+            )
+        keys = [None] * (1 + len(self.blocks))
+        if key is not None:
+            keys = list(jax.random.split(key, len(keys)))
+        x = embedded * math.sqrt(embedded.shape[1]) + self.positions[:time]
+        x = self.dropout(x, key=keys[0], inference=key is None)
+        mask = jnp.tril(jnp.ones((time, time), bool))
+        for block, block_key in zip(self.blocks, keys[1:], strict=True):
+            x = block(x, mask, block_key)
+        return jax.vmap(self.norm)(x)

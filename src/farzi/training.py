@@ -1,0 +1,196 @@
+"""Trains learners on any data, hard or soft; several runs at once in one program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from farzi.data import batch_order
+from farzi.losses import next_token_loss
+from farzi.metrics import Questions, rank_targets
+from farzi.models import Learner, Tokens
+
+MakeLearner = Callable[[PRNGKeyArray], Learner]
+"""Builds a learner with random initial weights from a key."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How learners are trained and when they stop.
+
+    Attributes:
+        batch_size: sequences a step; all of them where there are fewer.
+        max_steps: the longest a run may take.
+        evaluate_every: steps from one validation to the next.
+        patience: validations without a better NDCG@10 after which a run stops.
+        optimizer: from a learning rate to an optax optimiser.
+    """
+
+    batch_size: int = 128
+    max_steps: int = 2000
+    evaluate_every: int = 100
+    patience: int = 4
+    optimizer: Callable[[Float[Array, ""]], optax.GradientTransformation] = optax.adam
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Learners as they were at their best validation.
+
+    Attributes:
+        learners: all runs, stacked on a new first axis of every array.
+        best_steps: when each was at its best, `[runs]`.
+        best_scores: its validation NDCG@10 then, `[runs]`.
+        steps: when validations took place, `[validations]`.
+        scores: all validations, `[validations, runs]`.
+        losses: mean training loss since the validation before, `[validations, runs]`.
+    """
+
+    learners: Learner
+    best_steps: np.ndarray
+    best_scores: np.ndarray
+    steps: np.ndarray
+    scores: np.ndarray
+    losses: np.ndarray
+
+    def run(self, index: int) -> Learner:
+        """The learner of one run."""
+        return jax.tree.map(lambda leaf: leaf[index] if eqx.is_array(leaf) else leaf, self.learners)
+
+
+def train(
+    make_learner: MakeLearner,
+    tokens: Tokens,
+    validation: Questions,
+    training: Training,
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    on_validation: Callable[[int, np.ndarray], None] | None = None,
+) -> Trained:
+    """Train one learner for each pair of `rates` and `seeds`, all in one program.
+
+    Each run starts from weights and reads batches of its own seed, is validated regularly, and is
+    returned as it was at its best validation; all stop once none has improved for a while.
+
+    Args:
+        make_learner: builds a learner.
+        tokens: ids `[rows, time + 1]` or distributions `[rows, time + 1, vocab]`.
+        validation: decides when to stop; the test questions have no business here.
+        training: batch size, length, optimiser.
+        rates: learning rate of each run.
+        seeds: seed of each run, as many as `rates`.
+        on_validation: called with the step and the validation scores after each validation.
+
+    Raises:
+        FloatingPointError: if every run came to a loss that is not finite.
+    """
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    generators = [np.random.default_rng(seed) for seed in seeds]
+    learners = eqx.filter_vmap(make_learner)(keys)
+    rate_array = jnp.asarray(rates, jnp.float32)
+    memories = _init_memory(learners, rate_array, training.optimizer)
+    best, best_scores = learners, np.full(len(seeds), -np.inf)
+    best_steps = np.zeros(len(seeds), int)
+    history: list[tuple[int, np.ndarray, np.ndarray]] = []
+    for step in range(0, training.max_steps, training.evaluate_every):
+        order = np.stack(
+            [
+                batch_order(len(tokens), training.batch_size, training.evaluate_every, generator)
+                for generator in generators
+            ]
+        )
+        chunk_keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
+        learners, memories, losses = _train_chunk(
+            learners, memories, rate_array, tokens, order, chunk_keys, training.optimizer
+        )
+        done = step + training.evaluate_every
+        scores = np.nan_to_num(np.asarray(validation_scores(learners, validation)), nan=-np.inf)
+        history.append((done, scores, np.asarray(losses)))
+        better = scores > best_scores
+        best = _choose(jnp.asarray(better), learners, best)
+        best_scores = np.where(better, scores, best_scores)
+        best_steps = np.where(better, done, best_steps)
+        if on_validation is not None:
+            on_validation(done, scores)
+        if np.all(done - best_steps >= training.patience * training.evaluate_every):
+            break
+    if not np.isfinite(best_scores).any():
+        raise FloatingPointError(
+            f"training gave no finite score at the learning rates {sorted(set(rates))}; "
+            "try smaller ones."
+        )
+    steps, scores, losses = (np.array(column) for column in zip(*history, strict=True))
+    return Trained(best, best_steps, best_scores, steps, scores, losses)
+
+
+@eqx.filter_jit
+def validation_scores(learners: Learner, questions: Questions) -> Float[Array, " runs"]:
+    """NDCG@10 of each of the stacked learners; NaN where a score is."""
+
+    def score(learner: Learner) -> Float[Array, ""]:
+        rank = rank_targets(learner, questions)
+        gain = jnp.where(rank <= 10, 1 / jnp.log2(1 + rank), 0.0)
+        return jnp.where(jnp.any(jnp.isnan(rank)), jnp.nan, jnp.mean(gain))
+
+    return eqx.filter_vmap(score, in_axes=(eqx.if_array(0),))(learners)
+
+
+def _init_memory(
+    learners: Learner, rates: Float[Array, " runs"], optimizer: Callable[..., Any]
+) -> PyTree:
+    def init(learner: Learner, rate: Float[Array, ""]) -> PyTree:
+        return optimizer(rate).init(eqx.filter(learner, eqx.is_inexact_array))
+
+    return eqx.filter_vmap(init, in_axes=(eqx.if_array(0), 0))(learners, rates)
+
+
+@eqx.filter_jit
+def _train_chunk(
+    learners: Learner,
+    memories: PyTree,
+    rates: Float[Array, " runs"],
+    tokens: Tokens,
+    order: Int[Array, "runs steps batch"],
+    keys: PRNGKeyArray,
+    optimizer: Callable[..., Any],
+) -> tuple[Learner, PyTree, Float[Array, " runs"]]:
+    def one_run(params, memory, rate, order, key):
+        def step(carry, inputs):
+            params, memory = carry
+            rows, key = inputs
+
+            def loss(params):
+                return next_token_loss(eqx.combine(params, fixed), tokens[rows], key=key)
+
+            value, gradient = jax.value_and_grad(loss)(params)
+            updates, memory = optimizer(rate).update(gradient, memory, params)
+            return (optax.apply_updates(params, updates), memory), value
+
+        step_keys = jax.random.split(key, len(order))
+        (params, memory), losses = jax.lax.scan(step, (params, memory), (order, step_keys))
+        return params, memory, jnp.mean(losses)
+
+    params, fixed = eqx.partition(learners, eqx.is_inexact_array)
+    params, memories, losses = jax.vmap(one_run)(params, memories, rates, order, keys)
+    return eqx.combine(params, fixed), memories, losses
+
+
+@eqx.filter_jit
+def _choose(better: Array, new: Learner, old: Learner) -> Learner:
+    """For each run, `new` where it is better."""
+
+    def choose(new: Array, old: Array) -> Array:
+        return jnp.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+    new_arrays, fixed = eqx.partition(new, eqx.is_array)
+    old_arrays = eqx.filter(old, eqx.is_array)
+    return eqx.combine(jax.tree.map(choose, new_arrays, old_arrays), fixed)
