@@ -22,9 +22,12 @@ def main(source: str) -> None:
     frame.sort("u", "t", maintain_order=True).select(
         aircraft=pl.col("u").cast(pl.Categorical),
         destination=pl.col("i").cast(destinations),
-        minutes_later=pl.col("t").cast(pl.Int32).diff().over("u").fill_null(pl.col("t")).cast(
-            pl.Int32
-        ),
+        minutes_later=pl.col("t")
+        .cast(pl.Int32)
+        .diff()
+        .over("u")
+        .fill_null(pl.col("t"))
+        .cast(pl.Int32),
     ).write_parquet(TARGET, compression="zstd", compression_level=19)
     print(f"{TARGET.name}: {len(frame):,} flights, {TARGET.stat().st_size:,} bytes")
 

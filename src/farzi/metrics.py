@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -27,7 +26,7 @@ def ranks(
     own = jnp.take_along_axis(scores, targets[:, None], axis=1)
     greater = jnp.sum(scores > own, axis=1)
     equal = jnp.sum(scores == own, axis=1) - 1
-    expected = 1 + greater + equal / 2
+    expected = 1 + (2 * greater + equal) / 2
     return jnp.where(jnp.any(jnp.isnan(scores), axis=1), jnp.nan, expected)
 
 
@@ -94,8 +93,9 @@ def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " quest
     size = min(CHUNK, count)
     chunks = -(-count // size)
     padded = jax.tree.map(
-        lambda leaf: jnp.concatenate([leaf, jnp.repeat(leaf[:1], chunks * size - count, axis=0)])
-        .reshape(chunks, size, *leaf.shape[1:]),
+        lambda leaf: jnp.concatenate(
+            [leaf, jnp.repeat(leaf[:1], chunks * size - count, axis=0)]
+        ).reshape(chunks, size, *leaf.shape[1:]),
         (questions.contexts, questions.targets),
     )
     return jax.lax.map(chunk, padded).reshape(-1)[:count]

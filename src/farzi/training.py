@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import equinox as eqx
@@ -93,28 +93,15 @@ def train(
     Raises:
         FloatingPointError: if every run came to a loss that is not finite.
     """
-    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-    generators = [np.random.default_rng(seed) for seed in seeds]
-    learners = eqx.filter_vmap(make_learner)(keys)
-    rate_array = jnp.asarray(rates, jnp.float32)
-    memories = _init_memory(learners, rate_array, training.optimizer)
-    best, best_scores = learners, np.full(len(seeds), -np.inf)
+    runs = Runs.start(make_learner, training.optimizer, rates=rates, seeds=seeds)
+    best, best_scores = runs.learners, np.full(len(seeds), -np.inf)
     best_steps = np.zeros(len(seeds), int)
     history: list[tuple[int, np.ndarray, np.ndarray]] = []
-    for step in range(0, training.max_steps, training.evaluate_every):
-        order = np.stack(
-            [
-                batch_order(len(tokens), training.batch_size, training.evaluate_every, generator)
-                for generator in generators
-            ]
-        )
-        chunk_keys = jax.vmap(lambda key: jax.random.fold_in(key, step))(keys)
-        learners, memories, losses = _train_chunk(
-            learners, memories, rate_array, tokens, order, chunk_keys, training.optimizer
-        )
-        done = step + training.evaluate_every
+    while runs.step < training.max_steps:
+        runs, losses = runs.advance(tokens, training.batch_size, training.evaluate_every)
+        done, learners = runs.step, runs.learners
         scores = np.nan_to_num(np.asarray(validation_scores(learners, validation)), nan=-np.inf)
-        history.append((done, scores, np.asarray(losses)))
+        history.append((done, scores, losses))
         better = scores > best_scores
         best = _choose(jnp.asarray(better), learners, best)
         best_scores = np.where(better, scores, best_scores)
@@ -144,13 +131,63 @@ def validation_scores(learners: Learner, questions: Questions) -> Float[Array, "
     return eqx.filter_vmap(score, in_axes=(eqx.if_array(0),))(learners)
 
 
-def _init_memory(
-    learners: Learner, rates: Float[Array, " runs"], optimizer: Callable[..., Any]
-) -> PyTree:
-    def init(learner: Learner, rate: Float[Array, ""]) -> PyTree:
-        return optimizer(rate).init(eqx.filter(learner, eqx.is_inexact_array))
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Several trainings on their way, side by side in one program.
 
-    return eqx.filter_vmap(init, in_axes=(eqx.if_array(0), 0))(learners, rates)
+    Attributes:
+        learners, memories: learners and their optimisers' memories, stacked.
+        rates: learning rates, float `[runs]`.
+        seeds: seed of each run; with the step it decides on batches and dropout.
+        step: how far they are.
+        optimizer: from a learning rate to an optax optimiser.
+    """
+
+    learners: Learner
+    memories: PyTree
+    rates: Float[Array, " runs"]
+    seeds: tuple[int, ...]
+    step: int
+    optimizer: Callable[[Float[Array, ""]], optax.GradientTransformation]
+
+    @classmethod
+    def start(
+        cls,
+        make_learner: MakeLearner,
+        optimizer: Callable[[Float[Array, ""]], optax.GradientTransformation],
+        *,
+        rates: Sequence[float],
+        seeds: Sequence[int],
+    ) -> Runs:
+        """Runs before their first step, each with the random weights of its seed."""
+        keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+        learners = eqx.filter_vmap(make_learner)(keys)
+        rate_array = jnp.asarray(rates, jnp.float32)
+
+        def init(learner: Learner, rate: Float[Array, ""]) -> PyTree:
+            return optimizer(rate).init(eqx.filter(learner, eqx.is_inexact_array))
+
+        memories = eqx.filter_vmap(init, in_axes=(eqx.if_array(0), 0))(learners, rate_array)
+        return cls(learners, memories, rate_array, tuple(seeds), 0, optimizer)
+
+    def advance(self, tokens: Tokens, batch_size: int, steps: int) -> tuple[Runs, np.ndarray]:
+        """The same runs `steps` later, and their mean losses on the way, `[runs]`."""
+        generators = [np.random.default_rng([seed, self.step]) for seed in self.seeds]
+        order = np.stack([batch_order(len(tokens), batch_size, steps, g) for g in generators])
+        keys = jnp.stack(
+            [jax.random.fold_in(jax.random.key(seed), self.step) for seed in self.seeds]
+        )
+        learners, memories, losses = _train_chunk(
+            self.learners,
+            self.memories,
+            self.rates,
+            tokens,
+            jnp.asarray(order),
+            keys,
+            self.optimizer,
+        )
+        later = replace(self, learners=learners, memories=memories, step=self.step + steps)
+        return later, np.asarray(losses)
 
 
 @eqx.filter_jit
@@ -173,7 +210,7 @@ def _train_chunk(
 
             value, gradient = jax.value_and_grad(loss)(params)
             updates, memory = optimizer(rate).update(gradient, memory, params)
-            return (optax.apply_updates(params, updates), memory), value
+            return (eqx.apply_updates(params, updates), memory), value
 
         step_keys = jax.random.split(key, len(order))
         (params, memory), losses = jax.lax.scan(step, (params, memory), (order, step_keys))

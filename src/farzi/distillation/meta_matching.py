@@ -84,9 +84,7 @@ class MetaMatching:
             probabilities, starts, order, real
         )
         (gradient,) = transpose(jnp.mean(results.gradient, axis=0))
-        return Matched(
-            jnp.mean(results.loss), gradient, jnp.max(results.adjoint_norms, axis=0)
-        )
+        return Matched(jnp.mean(results.loss), gradient, jnp.max(results.adjoint_norms, axis=0))
 
 
 def _inner_loss(

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
-from farzi.models import Learner
-from farzi.training import MakeLearner
+from farzi.models import Learner, Tokens
+from farzi.training import MakeLearner, Runs, Training
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,40 @@ class Pool:
         trained = jax.random.bernoulli(which_key, self.share, (count,))
 
         def choose(fresh: Array, kept: Array) -> Array:
-            return jnp.where(
-                trained.reshape(-1, *[1] * (fresh.ndim - 1)), kept[index], fresh
-            )
+            return jnp.where(trained.reshape(-1, *[1] * (fresh.ndim - 1)), kept[index], fresh)
 
         return eqx.combine(jax.tree.map(choose, eqx.filter(fresh, eqx.is_array), kept), fixed)
+
+
+def expert_pool(
+    make_learner: MakeLearner,
+    tokens: Tokens,
+    training: Training,
+    *,
+    rate: float,
+    trajectories: int,
+    share: float,
+    seed: int = 0,
+) -> Pool:
+    """A pool with the checkpoints of a few training runs on the real data.
+
+    Args:
+        make_learner: builds the learners.
+        tokens: the real data, `[rows, time + 1]`.
+        training: how they are trained; every `evaluate_every` steps make one checkpoint.
+        rate: learning rate.
+        trajectories: how many runs.
+        share: how many of the starts are drawn from the checkpoints, between 0 and 1.
+        seed: of the first run; the others follow.
+    """
+    seeds = range(seed, seed + trajectories)
+    runs = Runs.start(make_learner, training.optimizer, rates=[rate] * trajectories, seeds=seeds)
+    checkpoints = []
+    while runs.step < training.max_steps:
+        runs, _ = runs.advance(tokens, training.batch_size, training.evaluate_every)
+        checkpoints.append(runs.learners)
+    joined = jax.tree.map(
+        lambda *leaves: jnp.concatenate(leaves) if eqx.is_array(leaves[0]) else leaves[0],
+        *checkpoints,
+    )
+    return Pool(make_learner, joined, share)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ Result = tuple[Float[Array, ""], PyTree, Float[Array, " steps"]]
 """Outer loss, its gradient by the data, norms of the adjoint along the loop."""
 
 
+@runtime_checkable
 class Adjoint(Protocol):
     """A way to differentiate the end point of an inner loop."""
 

@@ -1,7 +1,7 @@
 """What a learner is, and how it reads hard and soft tokens by one path.
 
-A learner is any `equinox.Module` with a table `embedding` (`[vocabulary, width]`) that maps embedded
-tokens to hidden states when called. It never sees tokens, so it cannot tell whether an embedding is
+A learner is any `equinox.Module` with a table `embedding` (`[vocabulary, width]`) that maps
+embedded tokens to hidden states when called. It never sees tokens, so it cannot tell whether an embedding is
 a row of the table or a mean of rows: whatever has a table can be trained on distilled data.
 """
 
@@ -43,9 +43,7 @@ def is_soft(tokens: Tokens) -> bool:
     return bool(jnp.issubdtype(tokens.dtype, jnp.floating))
 
 
-def embed(
-    table: Float[Array, "vocab width"], tokens: Tokens
-) -> Float[Array, "*batch time width"]:
+def embed(table: Float[Array, "vocab width"], tokens: Tokens) -> Float[Array, "*batch time width"]:
     """Row of the table for an id, mean of the rows under a distribution, zeros for padding."""
     if is_soft(tokens):
         return tokens @ table

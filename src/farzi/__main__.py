@@ -1,0 +1,5 @@
+"""`python -m farzi`."""
+
+from farzi.cli import main
+
+main()

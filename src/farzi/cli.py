@@ -1,0 +1,46 @@
+"""The commands. JAX is imported only once a command needs it, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+def demo(
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("farzi-demo"),
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+) -> None:
+    """Distil the packaged flights, train on the result, and compare with training on everything.
+
+    Args:
+        out: folder for report.html, results.json and the distilled data.
+        seed: same seed, same machine: the same results.
+    """
+    if not 0 <= seed < 2**31:
+        raise ValueError(f"--seed is {seed}; use a whole number from 0 to {2**31 - 1}.")
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder, which may be new.")
+    out.mkdir(parents=True, exist_ok=True)
+
+    from farzi.demo import run
+
+    run(out, seed)
+
+
+def main() -> None:
+    """Run the command line; what a user can mend ends with one message and exit code 1."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            {"demo": demo},
+            prog="farzi",
+            description="Shrink a log of sequences into a handful that train models as well.",
+        )
+    except (ValueError, FloatingPointError, OSError) as error:
+        print(f"farzi: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("farzi: interrupted.", file=sys.stderr)
+        sys.exit(130)

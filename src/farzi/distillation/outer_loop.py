@@ -1,0 +1,227 @@
+"""The outer loop: improves the distilled data until training on them is as good as it gets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from farzi.coresets import random_rows
+from farzi.data import HeldOut, Sequences, batch_order, windows
+from farzi.distillation.meta_matching import MetaMatching
+from farzi.distillation.pool import Pool
+from farzi.distillation.recipe import Recipe
+from farzi.distilled import Factored, from_noise, from_real
+from farzi.metrics import Questions
+from farzi.models import Learner
+from farzi.training import MakeLearner, Training, train
+
+
+@dataclass(frozen=True)
+class OuterStep:
+    """What one outer step tells.
+
+    Attributes:
+        step: counted from 1.
+        loss: real loss at the end of the inner loops, in nats a token.
+        gradient_norm: norm of the hypergradient by latents and decoder.
+        adjoint_norm: the largest norm of the adjoint along the inner loops, before clipping.
+        score: validation NDCG@10 of learners trained on the data after this step; None where
+            there was no validation.
+    """
+
+    step: int
+    loss: float
+    gradient_norm: float
+    adjoint_norm: float
+    score: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Distillation:
+    """The outcome of a distillation.
+
+    Attributes:
+        data: the distilled data at their best validation.
+        best_step: the outer step at which that was; 0 if the start was never beaten.
+        history: every outer step.
+        seconds: wall time.
+        peak_bytes: memory of one outer step, as the compiler states it.
+    """
+
+    data: Factored
+    best_step: int
+    history: tuple[OuterStep, ...]
+    seconds: float
+    peak_bytes: int
+
+
+def distill(
+    sequences: Sequences,
+    validation: HeldOut,
+    make_learner: MakeLearner,
+    recipe: Recipe | None = None,
+    *,
+    teacher: Learner | None = None,
+    pool: Pool | None = None,
+    seed: int = 0,
+    on_step: Callable[[OuterStep], None] | None = None,
+) -> Distillation:
+    """Condense sequences into a few synthetic ones that train learners as well.
+
+    Args:
+        sequences: the training data.
+        validation: questions that choose the best state; never the test questions.
+        make_learner: builds the learner that the data are made for, with random initial weights.
+        recipe: the settings; the defaults if not given.
+        teacher: a learner trained on all data, whose embeddings show the real sequences that the
+            distillation starts from. Needed if `recipe.start` is `"real"`.
+        pool: starting points of the inner loops; random weights only if not given.
+        seed: same seed, same machine, same outcome.
+        on_step: called after every outer step.
+
+    Raises:
+        ValueError: if the recipe does not fit the data.
+        FloatingPointError: if a loss or gradient is not finite.
+    """
+    recipe = recipe or Recipe()
+    pool = pool or Pool(make_learner)
+    began = time.monotonic()
+    real = windows(sequences, recipe.length)
+    questions = Questions.of(validation, recipe.length)
+    data = _start(real, len(sequences.vocabulary), teacher, recipe, seed)
+    memory = recipe.outer_optimizer().init(_variable(data))
+    step_key = jax.random.key(seed)
+    program = None
+
+    def score(data: Factored) -> float:
+        return validate(data, questions, make_learner, recipe)
+
+    best, best_step, best_score = data, 0, score(data)
+    history: list[OuterStep] = []
+    for step in range(1, recipe.outer_steps + 1):
+        generator = np.random.default_rng([seed, step])
+        order = np.stack(
+            [
+                batch_order(recipe.sequences, recipe.batch, recipe.inner_steps, generator)
+                for _ in range(recipe.starts)
+            ]
+        )
+        rows = generator.integers(len(real), size=(recipe.starts, recipe.real_batch))
+        inputs = (data, memory, jax.random.fold_in(step_key, step), order, real[rows])
+        if program is None:
+            program = jax.jit(_outer_step(recipe, pool)).lower(*inputs).compile()
+        data, memory, loss, gradient_norm, adjoint_norm = program(*inputs)
+        _check_finite(step, float(loss), float(gradient_norm), recipe)
+        due = step % recipe.validate_every == 0 or step == recipe.outer_steps
+        reached = score(data) if due else None
+        if reached is not None and reached > best_score:
+            best, best_step, best_score = data, step, reached
+        history.append(
+            OuterStep(step, float(loss), float(gradient_norm), float(adjoint_norm), reached)
+        )
+        if on_step is not None:
+            on_step(history[-1])
+    assert program is not None
+    return Distillation(
+        best, best_step, tuple(history), time.monotonic() - began, _peak_bytes(program)
+    )
+
+
+def validate(
+    data: Factored, questions: Questions, make_learner: MakeLearner, recipe: Recipe
+) -> float:
+    """Mean validation NDCG@10 of learners trained on the data as the inner loop does."""
+    training = Training(
+        batch_size=recipe.batch,
+        max_steps=recipe.inner_steps,
+        evaluate_every=recipe.inner_steps,
+        optimizer=lambda _: recipe.inner_optimizer(),
+    )
+    runs = recipe.validation_runs
+    trained = train(
+        make_learner,
+        data.probabilities(),
+        questions,
+        training,
+        rates=[recipe.inner_rate] * runs,
+        seeds=range(runs),
+    )
+    return float(np.mean(trained.best_scores))
+
+
+def _start(
+    real: Int[np.ndarray, "rows time"],
+    vocabulary: int,
+    teacher: Learner | None,
+    recipe: Recipe,
+    seed: int,
+) -> Factored:
+    if recipe.start == "noise":
+        return from_noise(
+            recipe.sequences,
+            recipe.length + 1,
+            vocabulary,
+            rank=recipe.rank,
+            key=jax.random.key(seed),
+        )
+    if teacher is None:
+        raise ValueError(
+            "a start from real sequences needs a teacher; train a learner on the data, or "
+            'use Recipe(start="noise").'
+        )
+    rows = random_rows(real, recipe.sequences, np.random.default_rng(seed))
+    return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)
+
+
+def _outer_step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Any, ...]]:
+    """One step as a pure function of the data, the outer optimiser's memory, key and batches."""
+    objective = MetaMatching(
+        recipe.inner_optimizer(), recipe.inner_steps, recipe.adjoint, recipe.adjoint_clip
+    )
+    optimizer = recipe.outer_optimizer()
+
+    def step(
+        data: Factored,
+        memory: PyTree,
+        key: PRNGKeyArray,
+        order: Int[Array, "starts steps batch"],
+        real: Int[Array, "starts rows time"],
+    ) -> tuple[Factored, PyTree, Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
+        matched = objective(data, pool.draw(recipe.starts, key), order, real)
+        updates, memory = optimizer.update(_variable(matched.gradient), memory, _variable(data))
+        norm = optax.tree.norm(matched.gradient)
+        moved = eqx.apply_updates(data, updates)
+        return moved, memory, matched.loss, norm, jnp.max(matched.adjoint_norms)
+
+    return step
+
+
+def _variable(data: Factored) -> PyTree:
+    return eqx.filter(data, eqx.is_inexact_array)
+
+
+def _check_finite(step: int, loss: float, norm: float, recipe: Recipe) -> None:
+    if not np.isfinite([loss, norm]).all():
+        raise FloatingPointError(
+            f"outer step {step} gave a loss of {loss} and a hypergradient of norm {norm}; lower "
+            f"inner_rate ({recipe.inner_rate}) or outer_rate ({recipe.outer_rate}), or set "
+            f"adjoint_clip (now {recipe.adjoint_clip})."
+        )
+
+
+def _peak_bytes(program: Any) -> int:
+    analysis = program.memory_analysis()
+    return int(
+        analysis.temp_size_in_bytes
+        + analysis.argument_size_in_bytes
+        + analysis.output_size_in_bytes
+    )

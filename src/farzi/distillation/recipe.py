@@ -1,0 +1,92 @@
+"""All settings of a distillation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+import optax
+
+from farzi.hypergradients import Adjoint, StoreStates
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How many synthetic sequences, and how they are made.
+
+    The defaults are those that `docs/decisions.md` arrived at on the packaged flights.
+
+    Attributes:
+        sequences: how many synthetic sequences (the paper's mu).
+        length: predictions in each, so each holds `length + 1` soft tokens (xi).
+        rank: numbers in a latent (d).
+        start: from `"real"` sequences seen through a trained learner, or from `"noise"`.
+        confidence: mean probability of the real token in a start from real sequences.
+        inner_steps: T, the steps a learner takes on the distilled data.
+        inner_rate: its Adam rate.
+        inner_eps: added to the root of the second moment; also inside the root, squared. A larger
+            value than the usual makes the end point a smoother function of the data.
+        inner_batch: sequences in an inner step; None for all.
+        outer_steps: updates of the distilled data.
+        outer_rate: their Adam rate at its highest.
+        warmup: outer steps in which the rate rises to it; then it falls along half a cosine.
+        final_rate: the rate at the last step, as a share of the highest.
+        starts: inner loops averaged in an outer step.
+        real_batch: real sequences that judge each inner loop.
+        adjoint: how the inner loop is differentiated.
+        adjoint_clip: see `farzi.hypergradient`.
+        validate_every: outer steps from one validation to the next.
+        validation_runs: learners trained for a validation.
+
+    Raises:
+        ValueError: if a number is not positive.
+    """
+
+    sequences: int = 75
+    length: int = 20
+    rank: int = 16
+    start: Literal["real", "noise"] = "real"
+    confidence: float = 0.7
+    inner_steps: int = 30
+    inner_rate: float = 0.01
+    inner_eps: float = 1e-4
+    inner_batch: int | None = None
+    outer_steps: int = 800
+    outer_rate: float = 0.01
+    warmup: int = 20
+    final_rate: float = 0.05
+    starts: int = 2
+    real_batch: int = 256
+    adjoint: Adjoint = field(default_factory=StoreStates)
+    adjoint_clip: float | None = 1.0
+    validate_every: int = 50
+    validation_runs: int = 3
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(value, int | float) and not value > 0 and setting.name != "warmup":
+                raise ValueError(f"{setting.name} is {value}; it must be greater than zero.")
+        if self.start not in ("real", "noise"):
+            raise ValueError(f'start is {self.start!r}; use "real" or "noise".')
+
+    @property
+    def batch(self) -> int:
+        """Sequences in an inner step."""
+        return min(self.inner_batch or self.sequences, self.sequences)
+
+    def inner_optimizer(self) -> optax.GradientTransformation:
+        """Trains learners on the distilled data."""
+        return optax.adam(self.inner_rate, eps=self.inner_eps, eps_root=self.inner_eps**2)
+
+    def outer_optimizer(self) -> optax.GradientTransformation:
+        """Improves the distilled data."""
+        return optax.adam(
+            optax.warmup_cosine_decay_schedule(
+                init_value=self.outer_rate / (self.warmup + 1),
+                peak_value=self.outer_rate,
+                warmup_steps=self.warmup,
+                decay_steps=max(self.outer_steps, self.warmup + 1),
+                end_value=self.outer_rate * self.final_rate,
+            )
+        )

@@ -1,0 +1,170 @@
+"""Compares training data: each arm trains the same learner under the same rules."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import numpy as np
+import polars as pl
+from scipy import stats
+
+from farzi.data import Sequences
+from farzi.metrics import Questions, rank_targets, ranking_metrics
+from farzi.models import Tokens
+from farzi.training import MakeLearner, Trained, Training, train
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One kind of training data, and how a learner is trained on it.
+
+    Attributes:
+        name: `full`, `distilled`, `random`, ...
+        tokens: ids `[rows, time + 1]` or distributions `[rows, time + 1, vocab]`.
+        sequences, events: how much that is.
+        bytes: how much that is on disk.
+        training: batch size and the longest training; the search over rates and the early
+            stopping are the same for every arm.
+    """
+
+    name: str
+    tokens: Tokens
+    sequences: int
+    events: int
+    bytes: int
+    training: Training
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of an arm.
+
+    Attributes:
+        arm: the arm.
+        rate: learning rate chosen on validation.
+        metrics: test metrics of each seed, by name.
+        trained: the final runs.
+        seconds: wall time of one training at that rate, validations included.
+    """
+
+    arm: Arm
+    rate: float
+    metrics: dict[str, list[float]]
+    trained: Trained
+    seconds: float
+
+
+def evaluate(
+    arm: Arm,
+    make_learner: MakeLearner,
+    validation: Questions,
+    test: Questions,
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    on_validation: Callable[[int, float], None] | None = None,
+) -> Outcome:
+    """Choose the learning rate on validation, then train from fresh starts and test those.
+
+    The rates are tried in one program, each from the same start; the seeds then run at the best
+    one. Every run is tested once, as it was at its best validation.
+
+    Args:
+        arm: the training data.
+        make_learner: builds the learner.
+        validation: chooses rate and length of training.
+        test: gives the metrics.
+        rates: learning rates to try; as many as seeds compile one program instead of two.
+        seeds: of the final runs.
+        on_validation: called with the step and the best validation score so far.
+    """
+
+    def report(step: int, scores: np.ndarray) -> None:
+        if on_validation is not None:
+            on_validation(step, float(np.max(scores)))
+
+    def run(rates: Sequence[float], seeds: Sequence[int]) -> Trained:
+        return train(
+            make_learner,
+            arm.tokens,
+            validation,
+            arm.training,
+            rates=rates,
+            seeds=seeds,
+            on_validation=report,
+        )
+
+    search = run(rates, [_SEARCH_SEED] * len(rates))
+    rate = float(rates[int(np.argmax(search.best_scores))])
+    began = time.monotonic()
+    trained = run([rate] * len(seeds), seeds)
+    seconds = (time.monotonic() - began) / len(seeds)
+    tested = [test_metrics(trained, index, test) for index in range(len(seeds))]
+    metrics = {name: [one[name] for one in tested] for name in tested[0]}
+    return Outcome(arm, rate, metrics, trained, seconds)
+
+
+_SEARCH_SEED = 1_000_003
+"""Start of the search over rates; never one of the final seeds."""
+
+
+def test_metrics(trained: Trained, index: int, test: Questions) -> dict[str, float]:
+    """Test metrics of one run."""
+    rank = eqx.filter_jit(rank_targets)(trained.run(index), test)
+    return ranking_metrics(np.asarray(rank))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean, and half the width of its 95 % interval by Student's t; NaN for a single value."""
+    array = np.asarray(values, float)
+    if len(array) < 2:
+        return float(array.mean()), float("nan")
+    width = stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
+    return float(array.mean()), float(width)
+
+
+def stored_bytes(sequences: Sequences) -> int:
+    """Bytes of the sequences as a Parquet file of ids, in the smallest type and compressed."""
+    smallest = np.min_scalar_type(len(sequences.vocabulary) - 1)
+    ids = sequences.values.astype(smallest)
+    rows = np.repeat(np.arange(len(sequences)), sequences.lengths)
+    frame = pl.DataFrame({"row": rows, "tokens": ids}).group_by("row", maintain_order=True).all()
+    buffer = io.BytesIO()
+    frame.select("tokens").write_parquet(buffer, compression="zstd", compression_level=19)
+    return buffer.tell()
+
+
+def summarize(outcomes: Sequence[Outcome], architecture: str) -> list[dict[str, Any]]:
+    """The outcomes as the `arms` of `results.json`, compared with the first of them, `full`."""
+    full = outcomes[0]
+    reference = {name: interval(values)[0] for name, values in full.metrics.items()}
+    arms = []
+    for outcome in outcomes:
+        metrics, retention = {}, {}
+        for name, values in outcome.metrics.items():
+            mean, half = interval(values)
+            metrics[name] = {"mean": mean, "ci95": half, "seeds": values}
+            retention[name] = mean / reference[name] if reference[name] else None
+        arm = outcome.arm
+        arms.append(
+            {
+                "arm": arm.name,
+                "architecture": architecture,
+                "sequences": arm.sequences,
+                "events": arm.events,
+                "events_share": arm.events / full.arm.events,
+                "bytes": arm.bytes,
+                "bytes_share": arm.bytes / full.arm.bytes,
+                "metrics": metrics,
+                "retention": retention,
+                "learning_rate": outcome.rate,
+                "train_steps": float(np.mean(outcome.trained.best_steps)),
+                "train_seconds": outcome.seconds,
+            }
+        )
+    return arms

@@ -1,0 +1,131 @@
+"""Distilled data as a folder of files that any program can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from farzi.data import Vocabulary
+from farzi.distilled import Factored
+
+FORMAT = 1
+"""Version of the folder; a loader refuses later ones."""
+
+TENSORS = "distilled.safetensors"
+VOCABULARY = "vocabulary.json"
+
+
+@dataclass(frozen=True, eq=False)
+class DistilledData:
+    """Synthetic sequences and the tokens that they are about.
+
+    On disk a folder: `distilled.safetensors` holds `latents` (float16, `[sequences, time, rank]`)
+    and `decoder` (float16, `[rank, vocab]`), whose product divided by the temperature (in the
+    file's metadata) are the logits of the tokens in `vocabulary.json`.
+    """
+
+    factors: Factored
+    vocabulary: Vocabulary
+
+    def save(self, folder: Path | str) -> None:
+        """Write the folder; a file is replaced at once or not at all. Numbers become float16."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / VOCABULARY, json.dumps(self.vocabulary.tokens).encode())
+        write_atomically(folder / TENSORS, self._tensors())
+
+    def _tensors(self) -> bytes:
+        with np.errstate(over="ignore"):
+            arrays = {
+                "latents": np.asarray(self.factors.latents).astype(np.float16),
+                "decoder": np.asarray(self.factors.decoder).astype(np.float16),
+            }
+        for name, array in arrays.items():
+            if not np.isfinite(array).all():
+                raise ValueError(
+                    f"the {name} hold numbers that float16 cannot (beyond 65504 or not finite); "
+                    "distil again with a smaller outer_rate."
+                )
+        metadata = {"format": str(FORMAT), "temperature": repr(self.factors.temperature)}
+        return safetensors.numpy.save(arrays, metadata)
+
+    @property
+    def bytes(self) -> int:
+        """Size of the stored latents and decoder."""
+        return len(self._tensors())
+
+
+def load(folder: Path | str) -> DistilledData:
+    """Read a folder that `DistilledData.save` wrote.
+
+    Raises:
+        FileNotFoundError: if a file is missing.
+        ValueError: if a file is not what it should be.
+    """
+    folder = Path(folder)
+    for name in (TENSORS, VOCABULARY):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"{folder} holds no {name}; give a folder that farzi saved distilled data in."
+            )
+    try:
+        tokens = json.loads((folder / VOCABULARY).read_bytes())
+        with safetensors.safe_open(folder / TENSORS, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (json.JSONDecodeError, UnicodeDecodeError, safetensors.SafetensorError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); save or copy it again.") from None
+    if metadata.get("format") != str(FORMAT):
+        raise ValueError(
+            f"{folder / TENSORS} has format {metadata.get('format')}, but this farzi reads format "
+            f"{FORMAT}; use the farzi that wrote it, or a later one."
+        )
+    _check(folder, arrays, tokens)
+    factors = Factored(
+        jnp.asarray(arrays["latents"], jnp.float32),
+        jnp.asarray(arrays["decoder"], jnp.float32),
+        temperature=float(metadata.get("temperature", 1.0)),
+    )
+    return DistilledData(factors, Vocabulary(tuple(tokens)))
+
+
+def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: object) -> None:
+    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+        raise ValueError(f"{folder / VOCABULARY} is no list of tokens; save or copy it again.")
+    shapes = {name: array.shape for name, array in arrays.items()}
+    latents, decoder = shapes.get("latents", ()), shapes.get("decoder", ())
+    if len(latents) != 3 or decoder != (latents[2], len(tokens)):
+        raise ValueError(
+            f"{folder / TENSORS} has shapes {shapes}, which do not fit each other and "
+            f"{len(tokens)} tokens; save or copy it again."
+        )
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file at `path` in one step, so that no reader ever sees a part of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,111 @@
+"""A small inner and outer problem, and its hypergradient without any of farzi's machinery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+RATE = 0.02
+ADAM = {"eps": 1e-4, "eps_root": 1e-8}
+OPTIMIZERS = {
+    "adam": optax.adam(RATE, **ADAM),
+    "adamw": optax.adamw(RATE, weight_decay=0.1, **ADAM),
+    "momentum": optax.sgd(RATE, momentum=0.9),
+    "chain": optax.chain(
+        optax.clip_by_global_norm(0.1),
+        optax.adam(optax.cosine_decay_schedule(RATE, 20), nesterov=True, **ADAM),
+    ),
+}
+
+
+def start() -> dict[str, jax.Array]:
+    """15 parameters: a layer of 2, and an output."""
+    first, last = jax.random.split(jax.random.key(1))
+    return {
+        "hidden": jax.random.normal(first, (5, 2)),
+        "bias": jnp.array([0.1, -0.2]),
+        "out": jax.random.normal(last, (2,)),
+        "shift": jnp.zeros(()),
+    }
+
+
+def data() -> dict[str, jax.Array]:
+    """24 numbers to learn from: inputs, wanted outputs."""
+    inputs, wanted = jax.random.split(jax.random.key(2))
+    return {"inputs": jax.random.normal(inputs, (4, 5)), "wanted": jax.random.normal(wanted, (4,))}
+
+
+def batch() -> dict[str, jax.Array]:
+    """What the trained parameters are judged by."""
+    inputs, wanted = jax.random.split(jax.random.key(3))
+    return {"inputs": jax.random.normal(inputs, (6, 5)), "wanted": jax.random.normal(wanted, (6,))}
+
+
+def errors(params: Any, rows: Any) -> jax.Array:
+    hidden = jnp.tanh(rows["inputs"] @ params["hidden"] + params["bias"][None])
+    return hidden @ params["out"] + params["shift"] - rows["wanted"]
+
+
+def inner_loss(params: Any, data: Any, step: Any) -> jax.Array:
+    """Squared error with weights that change from step to step."""
+    weights = jnp.roll(jnp.array([0.5, 1.0, 2.0, 1.5]), step)
+    return jnp.mean(weights * errors(params, data) ** 2)
+
+
+def outer_loss(params: Any, batch: Any) -> jax.Array:
+    return jnp.mean(errors(params, batch) ** 2)
+
+
+def end_loss(
+    optimizer: optax.GradientTransformation, steps: int, inner: Any = inner_loss
+) -> Callable[..., jax.Array]:
+    """The outer loss after training, as a function of start, data, batch and probes.
+
+    The probes (`[steps, ...]` on every leaf of the parameters, or None) are added to the gradients
+    that the optimiser reads, so that the derivative by them is the adjoint at each step.
+    """
+
+    def loss(start: Any, data: Any, batch: Any, probes: Any = None) -> jax.Array:
+        def step(carry: Any, inputs: Any) -> Any:
+            params, memory = carry
+            t, probe = inputs
+            gradient = jax.grad(inner)(params, data, t)
+            if probe is not None:
+                gradient = jax.tree.map(jnp.add, gradient, probe)
+            updates, memory = optimizer.update(gradient, memory, params)
+            return (optax.apply_updates(params, updates), memory), None
+
+        begin = (start, optimizer.init(start))
+        (params, _), _ = jax.lax.scan(step, begin, (jnp.arange(steps), probes))
+        return outer_loss(params, batch)
+
+    return loss
+
+
+def central_differences(function: Callable[[Any], jax.Array], at: Any) -> tuple[Any, float]:
+    """The gradient of a scalar function by central differences, and the error to expect of it.
+
+    The step is the cube root of the machine epsilon times the scale of the argument, which
+    balances rounding (epsilon / step) against truncation (step squared): the error is of the order
+    of epsilon to the power of 2/3, times the third derivative, for which 1e3 is allowed.
+    """
+    flat, unflatten = jax.flatten_util.ravel_pytree(at)
+    epsilon = float(np.finfo(flat.dtype).eps)
+    step = epsilon ** (1 / 3) * max(1.0, float(jnp.max(jnp.abs(flat))))
+    offsets = step * jnp.eye(flat.size, dtype=flat.dtype)
+    points = jnp.concatenate([flat[None] + offsets, flat[None] - offsets])
+    values = jax.jit(jax.vmap(lambda point: function(unflatten(point))))(points)
+    plus, minus = jnp.split(values, 2)
+    return unflatten((plus - minus) / (2 * step)), 1e3 * epsilon ** (2 / 3)
+
+
+def relative_error(got: Any, wanted: Any) -> float:
+    """Norm of the difference over norm of what is wanted."""
+    flat, _ = jax.flatten_util.ravel_pytree(wanted)
+    other, _ = jax.flatten_util.ravel_pytree(got)
+    return float(jnp.linalg.norm(other - flat) / jnp.linalg.norm(flat))
