@@ -1,1 +1,71 @@
-"""farzi."""
+"""farzi shrinks a log of sequences into a handful that train models as well as the whole log.
+
+    flights = farzi.data.flights()
+    split = farzi.data.leave_last_out(flights)
+    outcome = farzi.distill(split.train, split.validation, make_learner, teacher=teacher)
+
+The names below are imported when they are first used, so that `import farzi` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from farzi import data as data
+    from farzi import models as models
+    from farzi.distillation import Recipe as Recipe
+    from farzi.distillation import distill as distill
+    from farzi.hypergradients import Checkpointed as Checkpointed
+    from farzi.hypergradients import StoreStates as StoreStates
+    from farzi.hypergradients import Unrolled as Unrolled
+    from farzi.hypergradients import hypergradient as hypergradient
+    from farzi.metrics import Questions as Questions
+    from farzi.storage import DistilledData as DistilledData
+    from farzi.storage import load as load
+    from farzi.training import Training as Training
+    from farzi.training import train as train
+
+_HOME = {
+    "Checkpointed": "farzi.hypergradients",
+    "DistilledData": "farzi.storage",
+    "Questions": "farzi.metrics",
+    "Recipe": "farzi.distillation",
+    "StoreStates": "farzi.hypergradients",
+    "Training": "farzi.training",
+    "Unrolled": "farzi.hypergradients",
+    "distill": "farzi.distillation",
+    "hypergradient": "farzi.hypergradients",
+    "load": "farzi.storage",
+    "train": "farzi.training",
+}
+_MODULES = ("data", "models")
+
+__all__ = [
+    "Checkpointed",
+    "DistilledData",
+    "Questions",
+    "Recipe",
+    "StoreStates",
+    "Training",
+    "Unrolled",
+    "data",
+    "distill",
+    "hypergradient",
+    "load",
+    "models",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"farzi.{name}")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'farzi' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

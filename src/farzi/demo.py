@@ -72,7 +72,7 @@ def run(out: Path, seed: int, console: Console | None = None) -> dict[str, Any]:
     report = ReportData(
         results=results,
         tokens=sequences.vocabulary.tokens,
-        synthetic=np.asarray(data.factors.probabilities()),
+        synthetic=np.asarray(data.probabilities()),
         real_transitions=_transitions(split.train),
         outer_losses=np.array([step.loss for step in distillation.history]),
         validations=[
@@ -160,12 +160,12 @@ def _work(
         seed=seed,
         on_step=show,
     )
-    DistilledData(distillation.data, vocabulary).save(out / "distilled")
+    distillation.data.save(out / "distilled")
     data = storage.load(out / "distilled")  # What users will load is what is judged.
     distilled = judge(
         Arm(
             "distilled",
-            data.factors.probabilities(),
+            data.probabilities(),
             RECIPE.sequences,
             data.factors.events,
             data.bytes,

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
+from jaxtyping import Array, Float
 
 from farzi.data import Vocabulary
 from farzi.distilled import Factored
@@ -34,6 +35,10 @@ class DistilledData:
 
     factors: Factored
     vocabulary: Vocabulary
+
+    def probabilities(self) -> Float[Array, "sequences time vocab"]:
+        """A distribution over tokens at each place of each sequence: what learners train on."""
+        return self.factors.probabilities()
 
     def save(self, folder: Path | str) -> None:
         """Write the folder; a file is replaced at once or not at all. Numbers become float16."""

@@ -22,6 +22,7 @@ from farzi.distillation.recipe import Recipe
 from farzi.distilled import Factored, from_noise, from_real
 from farzi.metrics import Questions
 from farzi.models import Learner
+from farzi.storage import DistilledData
 from farzi.training import MakeLearner, Training, train
 
 
@@ -50,14 +51,14 @@ class Distillation:
     """The outcome of a distillation.
 
     Attributes:
-        data: the distilled data at their best validation.
+        data: the distilled data as they were at their best validation.
         best_step: the outer step at which that was; 0 if the start was never beaten.
         history: every outer step.
         seconds: wall time.
         peak_bytes: memory of one outer step, as the compiler states it.
     """
 
-    data: Factored
+    data: DistilledData
     best_step: int
     history: tuple[OuterStep, ...]
     seconds: float
@@ -82,8 +83,8 @@ def distill(
         validation: questions that choose the best state; never the test questions.
         make_learner: builds the learner that the data are made for, with random initial weights.
         recipe: the settings; the defaults if not given.
-        teacher: a learner trained on all data, whose embeddings show the real sequences that the
-            distillation starts from. Needed if `recipe.start` is `"real"`.
+        teacher: a learner trained on all data, through whose embeddings the distillation sees the
+            real sequences that it starts from. Trained here if it is needed and not given.
         pool: starting points of the inner loops; random weights only if not given.
         seed: same seed, same machine, same outcome.
         on_step: called after every outer step.
@@ -97,6 +98,12 @@ def distill(
     began = time.monotonic()
     real = windows(sequences, recipe.length)
     questions = Questions.of(validation, recipe.length)
+    if recipe.start == "noise":
+        teacher = None
+    elif teacher is None:
+        teacher = train(
+            make_learner, jnp.asarray(real), questions, Training(), rates=[3e-3], seeds=[seed]
+        ).run(0)
     data = _start(real, len(sequences.vocabulary), teacher, recipe, seed)
     memory = recipe.outer_optimizer().init(_variable(data))
     step_key = jax.random.key(seed)
@@ -132,7 +139,11 @@ def distill(
             on_step(history[-1])
     assert program is not None
     return Distillation(
-        best, best_step, tuple(history), time.monotonic() - began, _peak_bytes(program)
+        DistilledData(best, sequences.vocabulary),
+        best_step,
+        tuple(history),
+        time.monotonic() - began,
+        _peak_bytes(program),
     )
 
 
@@ -165,18 +176,13 @@ def _start(
     recipe: Recipe,
     seed: int,
 ) -> Factored:
-    if recipe.start == "noise":
+    if teacher is None:
         return from_noise(
             recipe.sequences,
             recipe.length + 1,
             vocabulary,
             rank=recipe.rank,
             key=jax.random.key(seed),
-        )
-    if teacher is None:
-        raise ValueError(
-            "a start from real sequences needs a teacher; train a learner on the data, or "
-            'use Recipe(start="noise").'
         )
     rows = random_rows(real, recipe.sequences, np.random.default_rng(seed))
     return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)

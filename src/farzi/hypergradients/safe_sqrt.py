@@ -57,6 +57,8 @@ def _inside(param: Any) -> Any:
     """A parameter of an equation, whose programs (the body of a loop, say) are replaced."""
     if isinstance(param, core.ClosedJaxpr):
         return _replace(param)
+    if isinstance(param, core.Jaxpr):
+        return _replace(core.ClosedJaxpr(param, ())).jaxpr
     if type(param) is tuple:
         return tuple(_inside(item) for item in param)
     return param
