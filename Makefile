@@ -25,7 +25,7 @@ format: .venv/installed-dev
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "farzi needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
 
 # --only-binary: nothing is compiled on the user's machine, farzi itself excepted.
 .venv/installed: .venv/bin/python pyproject.toml
@@ -33,8 +33,7 @@ format: .venv/installed-dev
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --only-binary=:all: --group dev
+	$(BIN)/python -m pip install --quiet --only-binary=:all: --editable '.[dev]'
 	@touch $@
 
 clean:

@@ -1,3 +1,5 @@
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ loss_and_gradient = eqx.filter_jit(eqx.filter_value_and_grad(losses.next_token_l
 logits = eqx.filter_jit(models.logits)
 
 
+@functools.cache
 def sasrec(**sizes):
     options = {"width": 8, "layers": 1, "length": 5} | sizes
     return SASRec(VOCABULARY, key=jax.random.key(0), **options)

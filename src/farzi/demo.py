@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import os
-import platform
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +13,63 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from farzi import storage
+from farzi import results, storage
 from farzi.coresets import random_rows
 from farzi.data import Sequences, Split, flights, leave_last_out, windows
 from farzi.distillation import Distillation, OuterStep, Recipe, distill
-from farzi.evaluation import Arm, Outcome, evaluate, stored_bytes, summarize
+from farzi.evaluation import Arm, Outcome, evaluate, stored_bytes
 from farzi.metrics import Questions
 from farzi.models import SASRec
 from farzi.progress import Stage, stages
 from farzi.report import ReportData, write_report
-from farzi.storage import DistilledData, write_atomically
+from farzi.storage import DistilledData
 from farzi.training import Training
 
-RATES = (3e-3, 1e-2, 3e-2)
-"""Learning rates that every arm chooses from."""
-SEEDS = 3
-"""Fresh starts of every arm."""
-ALL = Training(batch_size=128, max_steps=3000, evaluate_every=250, patience=3)
-"""Training on all data: up to 22 passes."""
-FEW = Training(batch_size=128, max_steps=400, evaluate_every=10, patience=5)
-"""Training on a handful of sequences, validated after every tenth step."""
-RECIPE = Recipe()
-ARCHITECTURE = "SASRec (1 layer, width 32)"
+
+@dataclass(frozen=True)
+class Plan:
+    """What the demo does.
+
+    Attributes:
+        recipe: of the distillation.
+        rates: learning rates that every arm chooses from.
+        seeds: fresh starts of every arm.
+        all: training on all flights.
+        few: training on a handful of sequences, validated more often because it is over sooner.
+    """
+
+    recipe: Recipe = field(default_factory=Recipe)
+    rates: tuple[float, ...] = (3e-3, 1e-2, 3e-2)
+    seeds: int = 3
+    all: Training = field(
+        default_factory=lambda: Training(max_steps=3000, evaluate_every=250, patience=3)
+    )
+    few: Training = field(
+        default_factory=lambda: Training(max_steps=400, evaluate_every=10, patience=5)
+    )
+
+    def make_learner(self, key: PRNGKeyArray) -> SASRec:
+        """The learner that every arm trains: SASRec of one layer and width 32."""
+        return SASRec(104, width=32, layers=1, length=self.recipe.context, key=key)
 
 
-def run(out: Path, seed: int, console: Console | None = None) -> dict[str, Any]:
+def run(
+    out: Path, seed: int, *, plan: Plan | None = None, console: Console | None = None
+) -> dict[str, Any]:
     """Distil, evaluate, and write `report.html`, `results.json` and `distilled/` to `out`.
+
+    Args:
+        out: a folder; what the demo wrote there before is replaced.
+        seed: decides on everything random.
+        plan: sizes and lengths.
+        console: where progress and the table go.
 
     Returns:
         The content of `results.json`.
     """
     began = time.monotonic()
+    plan = plan or Plan()
     console = console or Console()
     sequences = flights()
     split = leave_last_out(sequences)
@@ -57,65 +78,45 @@ def run(out: Path, seed: int, console: Console | None = None) -> dict[str, Any]:
         f"{len(sequences.vocabulary)} destinations; {len(split.test):,} questions for the test."
     )
     with stages(console) as progress:
-        outcomes, distillation, data = _work(split, seed, out, progress)
-    arms = summarize(outcomes, ARCHITECTURE)
-    results = {
-        "dataset": "flights that left New York City in 2013",
-        "task": "next destination of an aircraft",
-        "arms": arms,
-        "distillation": _cost(distillation),
-        "total_seconds": time.monotonic() - began,
-        "versions": _versions(),
-        "device": f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores",
-        "seed": seed,
-    }
-    report = ReportData(
-        results=results,
-        tokens=sequences.vocabulary.tokens,
-        synthetic=np.asarray(data.probabilities()),
-        real_transitions=_transitions(split.train),
-        outer_losses=np.array([step.loss for step in distillation.history]),
-        validations=[
-            {"step": step.step, "ndcg@10": step.score}
-            for step in distillation.history
-            if step.score is not None
-        ],
-        curves={outcome.arm.name: _curve(outcome) for outcome in outcomes},
+        outcomes, distillation, data = _work(split, plan, seed, out, progress)
+    content = results.assemble(
+        outcomes,
+        distillation,
+        dataset="flights that left New York City in 2013",
+        task="next destination of an aircraft",
+        architecture="SASRec (1 layer, width 32)",
+        recipe=plan.recipe,
+        seed=seed,
+        total_seconds=time.monotonic() - began,
     )
-    write_report(out / "report.html", report)
-    write_atomically(
-        out / "results.json", json.dumps(results, indent=2, allow_nan=False).encode() + b"\n"
-    )
-    console.print(_table(arms))
+    write_report(out / "report.html", _report(content, outcomes, distillation, data, split))
+    results.write(out / "results.json", content)
+    console.print(results.table(content["arms"], "Trained on …, tested on flights never seen"))
     console.print(
-        f"{results['total_seconds']:.0f} seconds in all. Open {out / 'report.html'}; the distilled "
+        f"{content['total_seconds']:.0f} seconds in all. Open {out / 'report.html'}; the distilled "
         f"data are in {out / 'distilled'}."
     )
-    return results
-
-
-def make_learner(key: PRNGKeyArray) -> SASRec:
-    """The learner that every arm trains."""
-    return SASRec(104, width=32, layers=1, length=RECIPE.length, key=key)
+    return content
 
 
 def _work(
-    split: Split, seed: int, out: Path, progress: Progress
+    split: Split, plan: Plan, seed: int, out: Path, progress: Progress
 ) -> tuple[list[Outcome], Distillation, DistilledData]:
     """Train on all flights, on random ones, and on distilled ones."""
-    rows = windows(split.train, RECIPE.length)
-    validation = Questions.of(split.validation, RECIPE.length)
-    test = Questions.of(split.test, RECIPE.length)
-    seeds = [seed * SEEDS + i for i in range(SEEDS)]
+    recipe = plan.recipe
+    vocabulary = split.train.vocabulary
+    validation = Questions.of(split.validation, recipe.context)
+    test = Questions.of(split.test, recipe.context)
+    seeds = [seed * plan.seeds + i for i in range(plan.seeds)]
 
     def judge(arm: Arm) -> Outcome:
         stage = Stage(progress, f"Train on {arm.name} data", 2 * arm.training.max_steps)
         outcome = evaluate(
             arm,
-            make_learner,
+            plan.make_learner,
             validation,
             test,
-            rates=RATES,
+            rates=plan.rates,
             seeds=seeds,
             on_validation=lambda step, score: stage.update(step, score=score),
         )
@@ -125,28 +126,27 @@ def _work(
     full = judge(
         Arm(
             "full",
-            jnp.asarray(rows),
-            len(split.train),
-            split.train.events,
-            stored_bytes(split.train),
-            ALL,
+            jnp.asarray(windows(split.train, recipe.context)),
+            sequences=len(split.train),
+            events=split.train.events,
+            bytes=stored_bytes(split.train),
+            training=plan.all,
         )
     )
-    generator = np.random.default_rng(seed)
-    drawn = random_rows(rows, RECIPE.sequences, generator)
-    vocabulary = split.train.vocabulary
+    rows = windows(split.train, recipe.length)
+    drawn = random_rows(rows, recipe.sequences, np.random.default_rng(seed))
     random = judge(
         Arm(
             "random",
             # As one-hot distributions, so that this arm and the distilled one share a program.
             jax.nn.one_hot(drawn, len(vocabulary)),
-            len(drawn),
-            drawn.size,
-            stored_bytes(Sequences.from_lists(drawn, vocabulary)),
-            FEW,
+            sequences=len(drawn),
+            events=drawn.size,
+            bytes=stored_bytes(Sequences.from_lists(drawn, vocabulary)),
+            training=plan.few,
         )
     )
-    stage = Stage(progress, "Distil", RECIPE.outer_steps)
+    stage = Stage(progress, "Distil", recipe.outer_steps)
 
     def show(step: OuterStep) -> None:
         stage.update(step.step, loss=step.loss, score=step.score)
@@ -154,8 +154,8 @@ def _work(
     distillation = distill(
         split.train,
         split.validation,
-        make_learner,
-        RECIPE,
+        plan.make_learner,
+        recipe,
         teacher=full.trained.run(0),
         seed=seed,
         on_step=show,
@@ -166,35 +166,41 @@ def _work(
         Arm(
             "distilled",
             data.probabilities(),
-            RECIPE.sequences,
-            data.factors.events,
-            data.bytes,
-            FEW,
+            sequences=recipe.sequences,
+            events=data.factors.events,
+            bytes=data.bytes,
+            training=plan.few,
         )
     )
     return [full, distilled, random], distillation, data
 
 
-def _cost(distillation: Distillation) -> dict[str, Any]:
-    return {
-        "seconds": distillation.seconds,
-        "outer_steps": len(distillation.history),
-        "inner_steps": RECIPE.inner_steps,
-        "peak_bytes": distillation.peak_bytes,
-        "best_step": distillation.best_step,
-        "recipe": {
-            key: value
-            for key, value in vars(RECIPE).items()
-            if isinstance(value, int | float | str | None)
-        }
-        | {"adjoint": type(RECIPE.adjoint).__name__},
-    }
-
-
-def _versions() -> dict[str, str]:
-    packages = ("farzi", "jax", "jaxlib", "equinox", "optax", "numpy", "polars")
-    versions = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version()} | versions
+def _report(
+    content: dict[str, Any],
+    outcomes: list[Outcome],
+    distillation: Distillation,
+    data: DistilledData,
+    split: Split,
+) -> ReportData:
+    return ReportData(
+        results=content,
+        tokens=data.vocabulary.tokens,
+        synthetic=np.asarray(data.probabilities()),
+        real_transitions=_transitions(split.train),
+        outer_losses=np.array([step.loss for step in distillation.history]),
+        validations=[
+            {"step": step.step, "ndcg@10": step.score}
+            for step in distillation.history
+            if step.score is not None
+        ],
+        curves={
+            outcome.arm.name: {
+                "steps": outcome.trained.steps.tolist(),
+                "ndcg@10": outcome.trained.scores.mean(axis=1).tolist(),
+            }
+            for outcome in outcomes
+        },
+    )
 
 
 def _transitions(sequences: Sequences) -> np.ndarray:
@@ -204,28 +210,3 @@ def _transitions(sequences: Sequences) -> np.ndarray:
     for ids in sequences:
         np.add.at(counts, (ids[:-1], ids[1:]), 1)
     return counts
-
-
-def _curve(outcome: Outcome) -> dict[str, Any]:
-    trained = outcome.trained
-    return {"steps": trained.steps.tolist(), "ndcg@10": trained.scores.mean(axis=1).tolist()}
-
-
-def _table(arms: list[dict[str, Any]]) -> Table:
-    shown = Table(title="Trained on … and tested on flights never seen")
-    shown.add_column("data")
-    for name in ("sequences", "events", "of events", "of bytes", "HR@10", "retention", "NDCG@10"):
-        shown.add_column(name, justify="right")
-    for arm in arms:
-        hit, gain = arm["metrics"]["hr@10"], arm["metrics"]["ndcg@10"]
-        shown.add_row(
-            arm["arm"],
-            f"{arm['sequences']:,}",
-            f"{arm['events']:,}",
-            f"{arm['events_share']:.2%}",
-            f"{arm['bytes_share']:.1%}",
-            f"{hit['mean']:.1%} ± {hit['ci95']:.1%}",
-            f"{arm['retention']['hr@10']:.1%}",
-            f"{gain['mean']:.3f} ± {gain['ci95']:.3f}",
-        )
-    return shown

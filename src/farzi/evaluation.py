@@ -6,12 +6,10 @@ import io
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import numpy as np
 import polars as pl
-from scipy import stats
 
 from farzi.data import Sequences
 from farzi.metrics import Questions, rank_targets, ranking_metrics
@@ -119,15 +117,6 @@ def test_metrics(trained: Trained, index: int, test: Questions) -> dict[str, flo
     return ranking_metrics(np.asarray(rank))
 
 
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean, and half the width of its 95 % interval by Student's t; NaN for a single value."""
-    array = np.asarray(values, float)
-    if len(array) < 2:
-        return float(array.mean()), float("nan")
-    width = stats.t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
-    return float(array.mean()), float(width)
-
-
 def stored_bytes(sequences: Sequences) -> int:
     """Bytes of the sequences as a Parquet file of ids, in the smallest type and compressed."""
     smallest = np.min_scalar_type(len(sequences.vocabulary) - 1)
@@ -137,34 +126,3 @@ def stored_bytes(sequences: Sequences) -> int:
     buffer = io.BytesIO()
     frame.select("tokens").write_parquet(buffer, compression="zstd", compression_level=19)
     return buffer.tell()
-
-
-def summarize(outcomes: Sequence[Outcome], architecture: str) -> list[dict[str, Any]]:
-    """The outcomes as the `arms` of `results.json`, compared with the first of them, `full`."""
-    full = outcomes[0]
-    reference = {name: interval(values)[0] for name, values in full.metrics.items()}
-    arms = []
-    for outcome in outcomes:
-        metrics, retention = {}, {}
-        for name, values in outcome.metrics.items():
-            mean, half = interval(values)
-            metrics[name] = {"mean": mean, "ci95": half, "seeds": values}
-            retention[name] = mean / reference[name] if reference[name] else None
-        arm = outcome.arm
-        arms.append(
-            {
-                "arm": arm.name,
-                "architecture": architecture,
-                "sequences": arm.sequences,
-                "events": arm.events,
-                "events_share": arm.events / full.arm.events,
-                "bytes": arm.bytes,
-                "bytes_share": arm.bytes / full.arm.bytes,
-                "metrics": metrics,
-                "retention": retention,
-                "learning_rate": outcome.rate,
-                "train_steps": float(np.mean(outcome.trained.best_steps)),
-                "train_seconds": outcome.seconds,
-            }
-        )
-    return arms

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from farzi.data import batch_order
 from farzi.losses import next_token_loss
@@ -197,7 +197,7 @@ def _train_chunk(
     rates: Float[Array, " runs"],
     tokens: Tokens,
     order: Int[Array, "runs steps batch"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " runs"],
     optimizer: Callable[..., Any],
 ) -> tuple[Learner, PyTree, Float[Array, " runs"]]:
     def one_run(params, memory, rate, order, key):

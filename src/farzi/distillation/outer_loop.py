@@ -96,15 +96,15 @@ def distill(
     recipe = recipe or Recipe()
     pool = pool or Pool(make_learner)
     began = time.monotonic()
-    real = windows(sequences, recipe.length)
-    questions = Questions.of(validation, recipe.length)
+    real = windows(sequences, recipe.context)
+    questions = Questions.of(validation, recipe.context)
     if recipe.start == "noise":
         teacher = None
     elif teacher is None:
         teacher = train(
             make_learner, jnp.asarray(real), questions, Training(), rates=[3e-3], seeds=[seed]
         ).run(0)
-    data = _start(real, len(sequences.vocabulary), teacher, recipe, seed)
+    data = _start(sequences, teacher, recipe, seed)
     memory = recipe.outer_optimizer().init(_variable(data))
     step_key = jax.random.key(seed)
     program = None
@@ -169,22 +169,17 @@ def validate(
     return float(np.mean(trained.best_scores))
 
 
-def _start(
-    real: Int[np.ndarray, "rows time"],
-    vocabulary: int,
-    teacher: Learner | None,
-    recipe: Recipe,
-    seed: int,
-) -> Factored:
+def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: int) -> Factored:
     if teacher is None:
         return from_noise(
             recipe.sequences,
             recipe.length + 1,
-            vocabulary,
+            len(sequences.vocabulary),
             rank=recipe.rank,
             key=jax.random.key(seed),
         )
-    rows = random_rows(real, recipe.sequences, np.random.default_rng(seed))
+    rows = windows(sequences, recipe.length)
+    rows = random_rows(rows, recipe.sequences, np.random.default_rng(seed))
     return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)
 
 

@@ -19,6 +19,7 @@ class Recipe:
     Attributes:
         sequences: how many synthetic sequences (the paper's mu).
         length: predictions in each, so each holds `length + 1` soft tokens (xi).
+        context: predictions in each of the real sequences that judge a learner.
         rank: numbers in a latent (d).
         start: from `"real"` sequences seen through a trained learner, or from `"noise"`.
         confidence: mean probability of the real token in a start from real sequences.
@@ -42,8 +43,9 @@ class Recipe:
         ValueError: if a number is not positive.
     """
 
-    sequences: int = 75
-    length: int = 20
+    sequences: int = 145
+    length: int = 10
+    context: int = 20
     rank: int = 16
     start: Literal["real", "noise"] = "real"
     confidence: float = 0.7

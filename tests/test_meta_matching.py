@@ -1,0 +1,113 @@
+"""The objective against central differences of training written out in the test, in float64."""
+
+import functools
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import toy_problem as toy
+
+from farzi.distillation import MetaMatching
+from farzi.distilled import Factored
+from farzi.hypergradients import Checkpointed, StoreStates
+from farzi.losses import next_token_loss
+from farzi.models import SASRec
+
+pytestmark = pytest.mark.usefixtures("x64")
+
+VOCABULARY, TIME, STEPS, STARTS = 6, 4, 5, 2
+OPTIMIZER = optax.adam(0.02, eps=1e-4, eps_root=1e-8)
+
+
+def sasrec(key):
+    return SASRec(VOCABULARY, width=4, layers=1, length=TIME, key=key)
+
+
+@functools.cache
+def starts():
+    return eqx.filter_vmap(sasrec)(jax.random.split(jax.random.key(0), STARTS))
+
+
+def distilled():
+    """36 numbers: three sequences of four soft tokens."""
+    latents, decoder = jax.random.split(jax.random.key(1))
+    return Factored(
+        jax.random.normal(latents, (3, TIME, 2)),
+        jax.random.normal(decoder, (2, VOCABULARY)),
+        temperature=0.7,
+    )
+
+
+def order():
+    """Two of the three sequences in each step."""
+    rows = [[0, 1], [2, 0], [1, 2], [0, 2], [1, 0]]
+    return jnp.array([rows, rows[::-1]])
+
+
+def real():
+    """Real sequences for each start, the last one short."""
+    tokens = np.random.default_rng(0).integers(VOCABULARY, size=(STARTS, 3, TIME + 1))
+    tokens[:, -1, 3:] = -1
+    return jnp.array(tokens)
+
+
+def end_loss(params, fixed, data, order, real):
+    """Real loss of one learner after training on the distilled data."""
+
+    def loss(params, tokens):
+        return next_token_loss(eqx.combine(params, fixed), tokens)
+
+    def step(carry, rows):
+        params, memory = carry
+        probabilities = jax.nn.softmax(data.latents @ data.decoder / data.temperature)
+        gradient = jax.grad(loss)(params, probabilities[rows])
+        updates, memory = OPTIMIZER.update(gradient, memory, params)
+        return (optax.apply_updates(params, updates), memory), None
+
+    (params, _), _ = jax.lax.scan(step, (params, OPTIMIZER.init(params)), order)
+    return loss(params, real)
+
+
+def mean_end_loss(data):
+    params, fixed = eqx.partition(starts(), eqx.is_array)
+    losses = [
+        end_loss(jax.tree.map(lambda leaf, i=i: leaf[i], params), fixed, data, order()[i], real()[i])
+        for i in range(STARTS)
+    ]
+    return sum(losses) / STARTS
+
+
+@functools.cache
+def match(adjoint, clip=None):
+    objective = MetaMatching(OPTIMIZER, STEPS, adjoint, clip)
+    return eqx.filter_jit(objective)(distilled(), starts(), order(), real())
+
+
+def test_gradient_is_the_central_difference():
+    matched = match(StoreStates())
+    loss = jax.jit(mean_end_loss)(distilled())
+    numeric, rounding = toy.central_differences(mean_end_loss, distilled())
+    norm = float(optax.tree.norm(numeric))
+    assert float(matched.loss) == pytest.approx(float(loss), rel=1e-12)
+    assert isinstance(matched.gradient, Factored)
+    assert rounding < 1e-6 * norm
+    assert toy.distance(matched.gradient, numeric) < rounding + 1e-6 * norm
+    assert matched.adjoint_norms.shape == (STEPS,)
+    assert (matched.adjoint_norms > 0).all()
+
+
+def test_strategies_agree():
+    stored, checkpointed = match(StoreStates()), match(Checkpointed())
+    assert toy.relative_error(checkpointed, stored) < 1e-12
+
+
+def test_clip_reaches_the_inner_loop():
+    exact = match(StoreStates())
+    clip = float(exact.adjoint_norms.min()) / 2
+    clipped = match(StoreStates(), clip)
+    assert float(clipped.loss) == pytest.approx(float(exact.loss), rel=1e-12)
+    assert float(optax.tree.norm(clipped.gradient)) < float(optax.tree.norm(exact.gradient))
+    assert float(clipped.adjoint_norms[-1]) == pytest.approx(float(exact.adjoint_norms[-1]))

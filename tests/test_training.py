@@ -1,0 +1,90 @@
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from farzi.metrics import Questions, rank_targets, ranking_metrics
+from farzi.models import SASRec
+from farzi.training import Training, train, validation_scores
+
+VOCABULARY, LENGTH = 12, 4
+# Each row counts upwards from its number, and begins again after the last token.
+CYCLES = (jnp.arange(VOCABULARY)[:, None] + jnp.arange(LENGTH + 1)[None]) % VOCABULARY
+UPWARDS = Questions(CYCLES[:, :-1], CYCLES[:, -1])
+DOWNWARDS = Questions(CYCLES[:, :-1], (CYCLES[:, -2] - 1) % VOCABULARY)
+SHORT = Training(batch_size=5, max_steps=20, evaluate_every=10)
+
+
+def sasrec(key):
+    return SASRec(VOCABULARY, width=8, layers=1, length=LENGTH, dropout=0.1, key=key)
+
+
+def run(training=SHORT, *, rates, seeds, tokens=CYCLES, validation=UPWARDS, **options):
+    return train(sasrec, tokens, validation, training, rates=rates, seeds=seeds, **options)
+
+
+def arrays(learner):
+    return jax.tree.leaves(eqx.filter(learner, eqx.is_array))
+
+
+def largest_difference(left, right):
+    pairs = zip(arrays(left), arrays(right), strict=True)
+    return max(float(jnp.abs(one - other).max()) for one, other in pairs)
+
+
+def test_the_same_seeds_give_the_same_runs():
+    first, second = (run(rates=[0.01, 0.01], seeds=[3, 4]) for _ in range(2))
+    assert largest_difference(first.learners, second.learners) == 0
+    np.testing.assert_array_equal(first.losses, second.losses)
+    np.testing.assert_array_equal(first.scores, second.scores)
+    assert largest_difference(first.run(0), first.run(1)) > 0.01
+
+
+def test_a_run_does_not_depend_on_its_company():
+    rates, seeds = [0.003, 0.01, 1e30], [0, 1, 2]
+    together = run(rates=rates, seeds=seeds)
+    assert not np.isfinite(together.losses[:, 2]).any()  # as bad as company can be
+    for i in (0, 1):
+        alone = run(rates=rates[i : i + 1], seeds=seeds[i : i + 1])
+        assert alone.best_steps[0] == together.best_steps[i]
+        np.testing.assert_allclose(together.losses[:, i], alone.losses[:, 0], rtol=1e-5)
+        assert largest_difference(together.run(i), alone.run(0)) < 1e-4
+
+
+@pytest.mark.parametrize("tokens", [CYCLES, jax.nn.one_hot(CYCLES, VOCABULARY)])
+def test_a_cycle_is_learned(tokens):
+    training = Training(batch_size=12, max_steps=200, evaluate_every=100)
+    trained = run(training, tokens=tokens, rates=[0.02, 0.02], seeds=[0, 1])
+    assert trained.best_scores.min() > 0.99
+    assert (trained.losses[1] < trained.losses[0]).all()
+    rank = np.asarray(eqx.filter_jit(rank_targets)(trained.run(1), UPWARDS))
+    assert ranking_metrics(rank)["ndcg@10"] == pytest.approx(trained.best_scores[1], rel=1e-6)
+
+
+def test_stops_early_and_keeps_the_best():
+    training = Training(batch_size=5, max_steps=500, evaluate_every=4, patience=3)
+    seen = []
+    trained = run(
+        training,
+        rates=[0.01, 0.01],
+        seeds=[0, 1],
+        validation=DOWNWARDS,  # gets worse the better the cycle is learned
+        on_validation=lambda step, scores: seen.append((step, scores)),
+    )
+    assert trained.steps.tolist() == list(range(4, 4 * len(trained.steps) + 1, 4))
+    assert trained.steps[-1] == trained.best_steps.max() + 3 * 4 < 500
+    assert (trained.scores[-1] < trained.best_scores).all()
+    np.testing.assert_array_equal(trained.best_scores, trained.scores.max(axis=0))
+    np.testing.assert_array_equal(
+        trained.best_steps, trained.steps[trained.scores.argmax(axis=0)]
+    )
+    kept = validation_scores(trained.learners, DOWNWARDS)
+    np.testing.assert_allclose(kept, trained.best_scores, rtol=1e-6)
+    assert [step for step, _ in seen] == trained.steps.tolist()
+    np.testing.assert_array_equal([scores for _, scores in seen], trained.scores)
+
+
+def test_no_finite_run_is_an_error():
+    with pytest.raises(FloatingPointError, match=r"learning rates \[1e\+30\]; try smaller"):
+        run(rates=[1e30, 1e30], seeds=[0, 1])
