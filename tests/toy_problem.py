@@ -79,8 +79,10 @@ def end_loss(
     return loss
 
 
-def central_differences(function: Callable[[Any], jax.Array], at: Any) -> tuple[Any, float]:
-    """The gradient of a scalar function by central differences, and what rounding may do to it.
+def central_differences(
+    function: Callable[[Any], jax.Array], at: Any
+) -> tuple[float, Any, float]:
+    """Value and gradient of a scalar function, and what rounding may do to the gradient.
 
     The step is the cube root of the machine epsilon times the scale of the argument, which
     balances the error of the rounded values, epsilon / step, against that of the cut-off series,
@@ -90,11 +92,11 @@ def central_differences(function: Callable[[Any], jax.Array], at: Any) -> tuple[
     epsilon = float(np.finfo(flat.dtype).eps)
     step = epsilon ** (1 / 3) * max(1.0, float(jnp.max(jnp.abs(flat))))
     offsets = step * jnp.eye(flat.size, dtype=flat.dtype)
-    points = jnp.concatenate([flat[None] + offsets, flat[None] - offsets])
+    points = jnp.concatenate([flat[None], flat[None] + offsets, flat[None] - offsets])
     values = jax.jit(jax.vmap(lambda point: function(unflatten(point))))(points)
-    plus, minus = jnp.split(values, 2)
+    plus, minus = jnp.split(values[1:], 2)
     rounding = 8 * epsilon * float(jnp.max(jnp.abs(values))) / step * flat.size**0.5
-    return unflatten((plus - minus) / (2 * step)), rounding
+    return float(values[0]), unflatten((plus - minus) / (2 * step)), rounding
 
 
 def distance(left: Any, right: Any) -> float:

@@ -36,7 +36,7 @@ class Plan:
         rates: learning rates that every arm chooses from.
         seeds: fresh starts of every arm.
         all: training on all flights.
-        few: training on a handful of sequences, validated more often because it is over sooner.
+        few: the longest training on a handful of sequences, in steps.
     """
 
     recipe: Recipe = field(default_factory=Recipe)
@@ -45,9 +45,7 @@ class Plan:
     all: Training = field(
         default_factory=lambda: Training(max_steps=3000, evaluate_every=250, patience=3)
     )
-    few: Training = field(
-        default_factory=lambda: Training(max_steps=400, evaluate_every=10, patience=5)
-    )
+    few: int = 400
 
     def make_learner(self, key: PRNGKeyArray) -> SASRec:
         """The learner that every arm trains: SASRec of one layer and width 32."""
@@ -105,6 +103,7 @@ def _work(
     """Train on all flights, on random ones, and on distilled ones."""
     recipe = plan.recipe
     vocabulary = split.train.vocabulary
+    few = recipe.training(plan.few)
     validation = Questions.of(split.validation, recipe.context)
     test = Questions.of(split.test, recipe.context)
     seeds = [seed * plan.seeds + i for i in range(plan.seeds)]
@@ -143,7 +142,7 @@ def _work(
             sequences=len(drawn),
             events=drawn.size,
             bytes=stored_bytes(Sequences.from_lists(drawn, vocabulary)),
-            training=plan.few,
+            training=few,
         )
     )
     stage = Stage(progress, "Distil", recipe.outer_steps)
@@ -169,7 +168,7 @@ def _work(
             sequences=recipe.sequences,
             events=data.factors.events,
             bytes=data.bytes,
-            training=plan.few,
+            training=few,
         )
     )
     return [full, distilled, random], distillation, data

@@ -113,8 +113,10 @@ _SEARCH_SEED = 1_000_003
 
 def test_metrics(trained: Trained, index: int, test: Questions) -> dict[str, float]:
     """Test metrics of one run."""
-    rank = eqx.filter_jit(rank_targets)(trained.run(index), test)
-    return ranking_metrics(np.asarray(rank))
+    return ranking_metrics(np.asarray(_rank_targets(trained.run(index), test)))
+
+
+_rank_targets = eqx.filter_jit(rank_targets)
 
 
 def stored_bytes(sequences: Sequences) -> int:

@@ -150,19 +150,13 @@ def distill(
 def validate(
     data: Factored, questions: Questions, make_learner: MakeLearner, recipe: Recipe
 ) -> float:
-    """Mean validation NDCG@10 of learners trained on the data as the inner loop does."""
-    training = Training(
-        batch_size=recipe.batch,
-        max_steps=recipe.inner_steps,
-        evaluate_every=recipe.inner_steps,
-        optimizer=lambda _: recipe.inner_optimizer(),
-    )
+    """Mean validation NDCG@10 of learners trained on the data as long as the inner loop is."""
     runs = recipe.validation_runs
     trained = train(
         make_learner,
         data.probabilities(),
         questions,
-        training,
+        recipe.training(recipe.inner_steps),
         rates=[recipe.inner_rate] * runs,
         seeds=range(runs),
     )
@@ -186,7 +180,10 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
 def _outer_step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Any, ...]]:
     """One step as a pure function of the data, the outer optimiser's memory, key and batches."""
     objective = MetaMatching(
-        recipe.inner_optimizer(), recipe.inner_steps, recipe.adjoint, recipe.adjoint_clip
+        recipe.inner_optimizer(recipe.inner_rate),
+        recipe.inner_steps,
+        recipe.adjoint,
+        recipe.adjoint_clip,
     )
     optimizer = recipe.outer_optimizer()
 

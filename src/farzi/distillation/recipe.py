@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import optax
+from jaxtyping import Array, Float
 
 from farzi.hypergradients import Adjoint, StoreStates
+from farzi.training import Training
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,18 @@ class Recipe:
     sequences: int = 145
     length: int = 10
     context: int = 20
-    rank: int = 16
+    rank: int = 24
     start: Literal["real", "noise"] = "real"
     confidence: float = 0.7
-    inner_steps: int = 30
+    inner_steps: int = 60
     inner_rate: float = 0.01
     inner_eps: float = 1e-4
-    inner_batch: int | None = None
-    outer_steps: int = 800
-    outer_rate: float = 0.01
+    inner_batch: int | None = 36
+    outer_steps: int = 600
+    outer_rate: float = 0.04
     warmup: int = 20
     final_rate: float = 0.05
-    starts: int = 2
+    starts: int = 1
     real_batch: int = 256
     adjoint: Adjoint = field(default_factory=StoreStates)
     adjoint_clip: float | None = 1.0
@@ -77,9 +79,19 @@ class Recipe:
         """Sequences in an inner step."""
         return min(self.inner_batch or self.sequences, self.sequences)
 
-    def inner_optimizer(self) -> optax.GradientTransformation:
-        """Trains learners on the distilled data."""
-        return optax.adam(self.inner_rate, eps=self.inner_eps, eps_root=self.inner_eps**2)
+    def inner_optimizer(self, rate: float | Float[Array, ""]) -> optax.GradientTransformation:
+        """Trains learners on the distilled data: Adam, smoothed by `inner_eps`."""
+        return optax.adam(rate, eps=self.inner_eps, eps_root=self.inner_eps**2)
+
+    def training(self, max_steps: int, patience: int = 4) -> Training:
+        """How learners are to be trained on the distilled data, for up to `max_steps`."""
+        return Training(
+            batch_size=self.batch,
+            max_steps=max_steps,
+            evaluate_every=max(self.inner_steps // 3, 1),
+            patience=patience,
+            optimizer=self.inner_optimizer,
+        )
 
     def outer_optimizer(self) -> optax.GradientTransformation:
         """Improves the distilled data."""
