@@ -20,6 +20,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(CACHE / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
+
 def _relaxed(function: Callable[..., Any]) -> Callable[..., Any]:
     def relaxed(*args: Any, **kwargs: Any) -> Any:
         with jax.numpy_dtype_promotion("standard"):

@@ -19,9 +19,7 @@ def problem():
 
 
 def differentiate(optimizer, steps, adjoint, **options):
-    function = hypergradient(
-        toy.inner_loss, toy.outer_loss, optimizer, steps, adjoint, **options
-    )
+    function = hypergradient(toy.inner_loss, toy.outer_loss, optimizer, steps, adjoint, **options)
     return jax.jit(function)(*problem())
 
 
@@ -41,7 +39,7 @@ def test_strategies_equal_plain_autodiff(name, steps):
 
 @pytest.mark.parametrize("every", [1, 3, 17, 50])
 def test_checkpoints_may_be_anywhere(every):
-    optimizer = toy.OPTIMIZERS["adam"]
+    optimizer = toy.OPTIMIZERS["chain"]
     stored = differentiate(optimizer, 17, StoreStates())
     checkpointed = differentiate(optimizer, 17, Checkpointed(every))
     assert toy.relative_error(checkpointed.gradient, stored.gradient) < 1e-13

@@ -69,9 +69,7 @@ def test_a_parameter_that_gets_its_first_gradient_late(adjoint):
 @pytest.mark.parametrize("adjoint", ALL[:2])
 def test_vmap_over_starts_is_a_loop_over_starts(adjoint):
     function = jax.jit(
-        hypergradient(
-            toy.inner_loss, toy.outer_loss, toy.OPTIMIZERS["adam"], STEPS, adjoint
-        )
+        hypergradient(toy.inner_loss, toy.outer_loss, toy.OPTIMIZERS["chain"], STEPS, adjoint)
     )
     data, batch = toy.rows(4, seed=2), toy.rows(6, seed=3)
     scales = jnp.array([0.5, 1.0, 2.0])
@@ -91,9 +89,7 @@ def test_new_values_compile_nothing_new():
         traces.append(t)
         return toy.inner_loss(params, data, t)
 
-    function = jax.jit(
-        hypergradient(counted, toy.outer_loss, toy.OPTIMIZERS["momentum"], STEPS)
-    )
+    function = jax.jit(hypergradient(counted, toy.outer_loss, toy.OPTIMIZERS["momentum"], STEPS))
     first = function(toy.start(), toy.rows(4, seed=2), toy.rows(6, seed=3))
     before = len(traces)
     assert before > 0

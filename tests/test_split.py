@@ -43,5 +43,5 @@ def test_what_is_held_out_is_not_learned_from(lists):
 
 
 def test_nothing_to_ask():
-    with pytest.raises(ValueError, match="none of the 2 sequences has three events.*use longer"):
+    with pytest.raises(ValueError, match=r"none of the 2 sequences has three events.*use longer"):
         split_of([[1, 2], [3]])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ CYCLES = (jnp.arange(VOCABULARY)[:, None] + jnp.arange(LENGTH + 1)[None]) % VOCA
 UPWARDS = Questions(CYCLES[:, :-1], CYCLES[:, -1])
 DOWNWARDS = Questions(CYCLES[:, :-1], (CYCLES[:, -2] - 1) % VOCABULARY)
 SHORT = Training(batch_size=5, max_steps=20, evaluate_every=10)
+LONG = replace(SHORT, max_steps=500)
 
 
 def sasrec(key):
@@ -42,43 +45,37 @@ def test_the_same_seeds_give_the_same_runs():
 
 
 def test_a_run_does_not_depend_on_its_company():
-    rates, seeds = [0.003, 0.01, 1e30], [0, 1, 2]
-    together = run(rates=rates, seeds=seeds)
-    assert not np.isfinite(together.losses[:, 2]).any()  # as bad as company can be
-    for i in (0, 1):
-        alone = run(rates=rates[i : i + 1], seeds=seeds[i : i + 1])
-        assert alone.best_steps[0] == together.best_steps[i]
-        np.testing.assert_allclose(together.losses[:, i], alone.losses[:, 0], rtol=1e-5)
-        assert largest_difference(together.run(i), alone.run(0)) < 1e-4
+    together = run(rates=[1e30, 0.01], seeds=[0, 1])
+    assert not np.isfinite(together.losses[:, 0]).any()  # as bad as company can be
+    alone = run(rates=[0.01], seeds=[1])
+    assert alone.best_steps[0] == together.best_steps[1]
+    np.testing.assert_allclose(together.losses[:, 1], alone.losses[:, 0], rtol=1e-5)
+    assert largest_difference(together.run(1), alone.run(0)) < 1e-4
 
 
 @pytest.mark.parametrize("tokens", [CYCLES, jax.nn.one_hot(CYCLES, VOCABULARY)])
 def test_a_cycle_is_learned(tokens):
-    training = Training(batch_size=12, max_steps=200, evaluate_every=100)
-    trained = run(training, tokens=tokens, rates=[0.02, 0.02], seeds=[0, 1])
+    trained = run(replace(LONG, patience=20), tokens=tokens, rates=[0.02, 0.02], seeds=[0, 1])
     assert trained.best_scores.min() > 0.99
-    assert (trained.losses[1] < trained.losses[0]).all()
+    assert (trained.losses[-1] < trained.losses[0] / 2).all()
     rank = np.asarray(eqx.filter_jit(rank_targets)(trained.run(1), UPWARDS))
     assert ranking_metrics(rank)["ndcg@10"] == pytest.approx(trained.best_scores[1], rel=1e-6)
 
 
 def test_stops_early_and_keeps_the_best():
-    training = Training(batch_size=5, max_steps=500, evaluate_every=4, patience=3)
     seen = []
     trained = run(
-        training,
+        replace(LONG, patience=3),
         rates=[0.01, 0.01],
         seeds=[0, 1],
         validation=DOWNWARDS,  # gets worse the better the cycle is learned
         on_validation=lambda step, scores: seen.append((step, scores)),
     )
-    assert trained.steps.tolist() == list(range(4, 4 * len(trained.steps) + 1, 4))
-    assert trained.steps[-1] == trained.best_steps.max() + 3 * 4 < 500
+    assert trained.steps.tolist() == list(range(10, 10 * len(trained.steps) + 1, 10))
+    assert trained.steps[-1] == trained.best_steps.max() + 3 * 10 < 500
     assert (trained.scores[-1] < trained.best_scores).all()
     np.testing.assert_array_equal(trained.best_scores, trained.scores.max(axis=0))
-    np.testing.assert_array_equal(
-        trained.best_steps, trained.steps[trained.scores.argmax(axis=0)]
-    )
+    np.testing.assert_array_equal(trained.best_steps, trained.steps[trained.scores.argmax(axis=0)])
     kept = validation_scores(trained.learners, DOWNWARDS)
     np.testing.assert_allclose(kept, trained.best_scores, rtol=1e-6)
     assert [step for step, _ in seen] == trained.steps.tolist()

@@ -52,7 +52,7 @@ def test_last_events_are_the_last(lengths, length):
 
 
 def test_a_window_predicts_something():
-    with pytest.raises(ValueError, match="length is 0 .* use >= 1"):
+    with pytest.raises(ValueError, match=r"length is 0 .* use >= 1"):
         windows(numbered([3]), 0)
 
 

@@ -19,7 +19,7 @@ OPTIMIZERS = {
     "momentum": optax.sgd(RATE, momentum=0.9),
     "chain": optax.chain(
         optax.clip_by_global_norm(0.1),
-        optax.adam(optax.cosine_decay_schedule(RATE, 20), nesterov=True, **ADAM),
+        optax.sgd(optax.cosine_decay_schedule(RATE, 20), momentum=0.9, nesterov=True),
     ),
 }
 
@@ -54,7 +54,10 @@ def outer_loss(params: Any, batch: Any) -> jax.Array:
 
 
 def end_loss(
-    optimizer: optax.GradientTransformation, steps: int, inner: Any = inner_loss, outer: Any = outer_loss
+    optimizer: optax.GradientTransformation,
+    steps: int,
+    inner: Any = inner_loss,
+    outer: Any = outer_loss,
 ) -> Callable[..., jax.Array]:
     """The outer loss after training, as a function of start, data, batch and probes.
 
@@ -79,9 +82,7 @@ def end_loss(
     return loss
 
 
-def central_differences(
-    function: Callable[[Any], jax.Array], at: Any
-) -> tuple[float, Any, float]:
+def central_differences(function: Callable[[Any], jax.Array], at: Any) -> tuple[float, Any, float]:
     """Value and gradient of a scalar function, and what rounding may do to the gradient.
 
     The step is the cube root of the machine epsilon times the scale of the argument, which

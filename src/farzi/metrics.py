@@ -44,6 +44,7 @@ def ranking_metrics(rank: np.ndarray) -> dict[str, float]:
     >>> ranking_metrics(np.array([1.0, 3.0, 11.0, 500.0]))["hr@10"]
     0.5
     """
+    rank = np.asarray(rank, np.float64)
     if not rank.size:
         raise ValueError("there are no ranks to summarise; evaluate at least one question.")
     if np.isnan(rank).any():

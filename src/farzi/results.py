@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from rich import box
 from rich.table import Table
 from scipy import stats
 
@@ -108,26 +109,24 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 
 def table(arms: list[dict[str, Any]], title: str) -> Table:
-    """The arms as a table for the terminal."""
-    shown = Table(title=title)
-    shown.add_column("data")
-    for name in ("sequences", "events", "of events", "of bytes", "HR@10", "retention", "NDCG@10"):
-        shown.add_column(name, justify="right")
+    """The arms as a table for the terminal, 80 columns wide."""
+    shown = Table(title=title, box=box.SIMPLE_HEAD)
+    shown.add_column("data", no_wrap=True)
+    for name in ("sequences", "events", "bytes", "HR@10", "retention"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for arm in arms:
         retention = arm["retention"]["hr@10"]
         shown.add_row(
             arm["arm"],
             f"{arm['sequences']:,}",
-            f"{arm['events']:,}",
             f"{arm['events_share']:.2%}",
             f"{arm['bytes_share']:.1%}",
             _score(arm["metrics"]["hr@10"]),
             "" if retention is None else f"{retention:.1%}",
-            _score(arm["metrics"]["ndcg@10"]),
         )
     return shown
 
 
 def _score(metric: dict[str, Any]) -> str:
     mean, half_width = metric["mean"], metric["ci95"]
-    return f"{mean:.1%}" if half_width is None else f"{mean:.1%} ± {half_width:.1%}"
+    return f"{mean:.3f}" if half_width is None else f"{mean:.3f} ±{half_width:.3f}"

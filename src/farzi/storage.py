@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from dataclasses import dataclass
@@ -43,9 +44,9 @@ class DistilledData:
     def save(self, folder: Path | str) -> None:
         """Write the folder; a file is replaced at once or not at all. Numbers become float16."""
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        tensors = self._tensors()
         write_atomically(folder / VOCABULARY, json.dumps(self.vocabulary.tokens).encode())
-        write_atomically(folder / TENSORS, self._tensors())
+        write_atomically(folder / TENSORS, tensors)
 
     def _tensors(self) -> bytes:
         with np.errstate(over="ignore"):
@@ -59,8 +60,9 @@ class DistilledData:
                     f"the {name} hold numbers that float16 cannot (beyond 65504 or not finite); "
                     "distil again with a smaller outer_rate."
                 )
-        metadata = {"format": str(FORMAT), "temperature": repr(self.factors.temperature)}
-        return safetensors.numpy.save(arrays, metadata)
+        # One entry, because safetensors writes several in random order.
+        about = {"format": FORMAT, "temperature": self.factors.temperature}
+        return safetensors.numpy.save(arrays, {"farzi": json.dumps(about)})
 
     @property
     def bytes(self) -> int:
@@ -84,22 +86,32 @@ def load(folder: Path | str) -> DistilledData:
     try:
         tokens = json.loads((folder / VOCABULARY).read_bytes())
         with safetensors.safe_open(folder / TENSORS, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get("farzi", "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (json.JSONDecodeError, UnicodeDecodeError, safetensors.SafetensorError) as error:
         raise ValueError(f"{folder} is damaged ({error}); save or copy it again.") from None
-    if metadata.get("format") != str(FORMAT):
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        found = about.get("format") if isinstance(about, dict) else about
         raise ValueError(
-            f"{folder / TENSORS} has format {metadata.get('format')}, but this farzi reads format "
+            f"{folder / TENSORS} has format {found!r}, but this farzi reads format "
             f"{FORMAT}; use the farzi that wrote it, or a later one."
         )
     _check(folder, arrays, tokens)
     factors = Factored(
         jnp.asarray(arrays["latents"], jnp.float32),
         jnp.asarray(arrays["decoder"], jnp.float32),
-        temperature=float(metadata.get("temperature", 1.0)),
+        temperature=_temperature(folder, about.get("temperature")),
     )
     return DistilledData(factors, Vocabulary(tuple(tokens)))
+
+
+def _temperature(folder: Path, stated: object) -> float:
+    if not isinstance(stated, int | float) or not 0 < stated < math.inf:
+        raise ValueError(
+            f"{folder / TENSORS} states the temperature {stated!r}, which is no positive number; "
+            "save or copy it again."
+        )
+    return float(stated)
 
 
 def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: object) -> None:
@@ -111,6 +123,10 @@ def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: object) -> None:
         raise ValueError(
             f"{folder / TENSORS} has shapes {shapes}, which do not fit each other and "
             f"{len(tokens)} tokens; save or copy it again."
+        )
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError(
+            f"{folder / TENSORS} holds numbers that are not finite; save or copy it again."
         )
 
 

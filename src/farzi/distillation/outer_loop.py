@@ -105,7 +105,7 @@ def distill(
             make_learner, jnp.asarray(real), questions, Training(), rates=[3e-3], seeds=[seed]
         ).run(0)
     data = _start(sequences, teacher, recipe, seed)
-    memory = recipe.outer_optimizer().init(_variable(data))
+    memory = optax.adam(recipe.outer_schedule()).init(_variable(data))
     step_key = jax.random.key(seed)
     program = None
 
@@ -185,7 +185,7 @@ def _outer_step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Any, ...]]:
         recipe.adjoint,
         recipe.adjoint_clip,
     )
-    optimizer = recipe.outer_optimizer()
+    optimizer = optax.adam(recipe.outer_schedule())
 
     def step(
         data: Factored,

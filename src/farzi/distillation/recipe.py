@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from typing import Literal
 
@@ -42,7 +43,7 @@ class Recipe:
         validation_runs: learners trained for a validation.
 
     Raises:
-        ValueError: if a number is not positive.
+        ValueError: if a number is not positive, or the start unknown.
     """
 
     sequences: int = 145
@@ -69,8 +70,12 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
-            if isinstance(value, int | float) and not value > 0 and setting.name != "warmup":
-                raise ValueError(f"{setting.name} is {value}; it must be greater than zero.")
+            least = 0 if setting.name == "warmup" else math.ulp(0.0)
+            if isinstance(value, int | float) and not least <= value < math.inf:
+                raise ValueError(
+                    f"{setting.name} is {value}; use a number "
+                    f"{'from zero up' if least == 0 else 'greater than zero'}."
+                )
         if self.start not in ("real", "noise"):
             raise ValueError(f'start is {self.start!r}; use "real" or "noise".')
 
@@ -93,14 +98,12 @@ class Recipe:
             optimizer=self.inner_optimizer,
         )
 
-    def outer_optimizer(self) -> optax.GradientTransformation:
-        """Improves the distilled data."""
-        return optax.adam(
-            optax.warmup_cosine_decay_schedule(
-                init_value=self.outer_rate / (self.warmup + 1),
-                peak_value=self.outer_rate,
-                warmup_steps=self.warmup,
-                decay_steps=max(self.outer_steps, self.warmup + 1),
-                end_value=self.outer_rate * self.final_rate,
-            )
+    def outer_schedule(self) -> optax.Schedule:
+        """The rate of the outer optimiser at each outer step."""
+        return optax.warmup_cosine_decay_schedule(
+            init_value=self.outer_rate / (self.warmup + 1),
+            peak_value=self.outer_rate,
+            warmup_steps=self.warmup,
+            decay_steps=max(self.outer_steps, self.warmup + 1),
+            end_value=self.outer_rate * self.final_rate,
         )

@@ -1,0 +1,116 @@
+"""What each setting of the demo's recipe is worth: one changed at a time, on the packaged flights.
+
+    python benchmarks/flights_recipes.py [VARIANT ...]       # all variants if none is named
+
+Prints one row of a Markdown table a variant. A variant takes two to five minutes on two cores.
+The full-data arm is trained first, as the demo does, and gives the score that retention refers to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from farzi.data import flights, leave_last_out, windows
+from farzi.demo import Plan
+from farzi.distillation import Pool, Recipe, distill
+from farzi.distillation.pool import expert_pool
+from farzi.evaluation import Arm, Outcome, evaluate
+from farzi.metrics import Questions
+from farzi.training import Training, train
+
+PLAN = Plan()
+VARIANTS: dict[str, dict[str, Any]] = {
+    "as shipped": {},
+    "from noise": {"start": "noise"},
+    "no adjoint clip": {"adjoint_clip": None},
+    "adjoint clip 10": {"adjoint_clip": 10.0},
+    "outer rate 0.01": {"outer_rate": 0.01},
+    "outer rate 0.1": {"outer_rate": 0.1},
+    "inner eps 1e-8": {"inner_eps": 1e-8},
+    "30 inner steps": {"inner_steps": 30},
+    "all sequences in each inner step": {"inner_batch": None},
+    "75 sequences of 20": {"sequences": 75, "length": 20, "inner_batch": 18},
+    "rank 16": {"rank": 16},
+    "rank 8": {"rank": 8},
+    "2 starts, half the outer steps": {"starts": 2, "outer_steps": 300},
+    "2 starts": {"starts": 2},
+    "a third of the starts from a pool": {"pool": 1 / 3},
+}
+
+
+def main(names: list[str]) -> None:
+    """Run the variants and print their rows."""
+    unknown = set(names) - set(VARIANTS)
+    if unknown:
+        sys.exit(f"unknown variant {sorted(unknown)}; there are {', '.join(VARIANTS)}.")
+    split = leave_last_out(flights())
+    rows = jnp.asarray(windows(split.train, PLAN.recipe.context))
+    validation = Questions.of(split.validation, PLAN.recipe.context)
+    test = Questions.of(split.test, PLAN.recipe.context)
+
+    def judge(name: str, tokens: Any, training: Training) -> Outcome:
+        arm = Arm(name, tokens, sequences=0, events=0, bytes=0, training=training)
+        return evaluate(
+            arm, PLAN.make_learner, validation, test, rates=PLAN.rates, seeds=range(PLAN.seeds)
+        )
+
+    full = judge("full", rows, PLAN.all)
+    reference = {name: np.mean(values) for name, values in full.metrics.items()}
+    print("| variant | HR@10 retention | NDCG@10 retention | at 5 T | best step | seconds |")
+    print("|---|---|---|---|---|---|")
+    for name in names or VARIANTS:
+        settings = dict(VARIANTS[name])
+        pool = Pool(PLAN.make_learner)
+        if share := settings.pop("pool", None):
+            pool = expert_pool(
+                PLAN.make_learner,
+                rows,
+                Training(max_steps=150, evaluate_every=15),
+                rate=0.01,
+                trajectories=4,
+                share=share,
+            )
+        recipe = dataclasses.replace(Recipe(), **settings)
+        outcome = distill(
+            split.train,
+            split.validation,
+            PLAN.make_learner,
+            recipe,
+            teacher=full.trained.run(0),
+            pool=pool,
+        )
+        distilled = judge(name, outcome.data.probabilities(), recipe.training(PLAN.few))
+        kept = {
+            metric: np.mean(values) / reference[metric]
+            for metric, values in distilled.metrics.items()
+        }
+        print(
+            f"| {name} | {kept['hr@10']:.4f} | {kept['ndcg@10']:.4f} "
+            f"| {_without_early_stopping(outcome.data, recipe, validation):.4f} "
+            f"| {outcome.best_step} | {outcome.seconds:.0f} |",
+            flush=True,
+        )
+
+
+def _without_early_stopping(data: Any, recipe: Recipe, validation: Questions) -> float:
+    """Validation NDCG@10 after five times the steps that the data were made for."""
+    steps = 5 * recipe.inner_steps
+    training = dataclasses.replace(recipe.training(steps), evaluate_every=steps)
+    trained = train(
+        PLAN.make_learner,
+        data.probabilities(),
+        validation,
+        training,
+        rates=[recipe.inner_rate] * PLAN.seeds,
+        seeds=range(PLAN.seeds),
+    )
+    return float(np.mean(trained.best_scores))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,20 @@
+"""A small log with a rule that can be learned: every token is followed by the next one."""
+
+import numpy as np
+
+from farzi.data import Sequences, Vocabulary
+from farzi.models import SASRec
+
+TOKENS = 12
+
+
+def log(sequences=60, events=12, seed=0):
+    starts = np.random.default_rng(seed).integers(TOKENS, size=sequences)
+    return Sequences.from_lists(
+        [(start + np.arange(events)) % TOKENS for start in starts],
+        Vocabulary(tuple("abcdefghijkl")),
+    )
+
+
+def sasrec(key):
+    return SASRec(TOKENS, width=8, layers=1, length=8, key=key)
