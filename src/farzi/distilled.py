@@ -85,7 +85,7 @@ def from_real(
     _, _, directions = np.linalg.svd(table - table.mean(axis=0), full_matrices=False)
     projected = table @ directions[:rank].T
     projected /= np.linalg.norm(projected, axis=1, keepdims=True)
-    scale = _scale_for(projected[np.unique(tokens)], projected, confidence)
+    scale = _scale_for(projected[tokens.reshape(-1)], projected, confidence)
     factor = np.sqrt(scale)
     return Factored(
         jnp.asarray(factor * projected[tokens], jnp.float32),
