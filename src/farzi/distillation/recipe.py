@@ -56,7 +56,7 @@ class Recipe:
     inner_rate: float = 0.01
     inner_eps: float = 1e-4
     inner_batch: int | None = 36
-    outer_steps: int = 600
+    outer_steps: int = 800
     outer_rate: float = 0.04
     warmup: int = 20
     final_rate: float = 0.05

@@ -41,7 +41,7 @@ def render(data: ReportData) -> str:
     )
     template = environment.from_string((files / "template.html.jinja").read_text("utf-8"))
     results, vocabulary = data.results, len(data.tokens)
-    page = template.render(
+    return template.render(
         style=Markup((files / "style.css").read_text("utf-8")),
         dataset=readable(str(results["dataset"]), 80),
         task=readable(str(results["task"]), 160),
@@ -60,5 +60,3 @@ def render(data: ReportData) -> str:
         transitions=parts.transition_pictures(data),
         tables=tables.provenance(results),
     )
-    # Whatever text came in by results that no UTF-8 can hold.
-    return page.encode("utf-8", "replace").decode("utf-8")

@@ -19,14 +19,15 @@ SHOWN_TOKENS = 20
 CONFIDENCE_STEPS = (0.2, 0.4, 0.6, 0.8)
 
 
-def score_picture(data: ReportData) -> Markup | None:
+def score_picture(data: ReportData) -> dict[str, Any] | None:
     """HR@10 of each arm."""
     arms = data.results["arms"]
     if not any(statements.mean_of(arm) is not None for arm in arms):
         return None
-    labels, chance = arm_labels(arms), min(10 / len(data.tokens), 1)
+    labels, chance = arm_labels(arms), min(10 / len(data.tokens), 1.0)
     alt = statements.about_scores(arms, labels, chance)
-    return Markup(pictures.draw_scores(arms, labels, "hr@10", chance, alt))
+    svg = pictures.draw_scores(arms, labels, "hr@10", chance, alt)
+    return {"svg": Markup(svg), "summary": statements.compare_scores(data.results)}
 
 
 def curve_picture(data: ReportData) -> dict[str, Any] | None:
@@ -78,7 +79,10 @@ def soft_sequences(data: ReportData) -> dict[str, Any]:
         "caption": caption + ".",
         "summary": f"Over all places of all sequences the likeliest token has a probability of "
         f"{percent(confidence)} on average.",
-        "legend": [f"{low:.0%} to {low + 0.2:.0%}" for low in (0, *CONFIDENCE_STEPS)],
+        "legend": [
+            f"{100 * low:.0f} to {100 * low + 20:.0f}\N{NO-BREAK SPACE}%"
+            for low in (0, *CONFIDENCE_STEPS)
+        ],
         "rows": [
             [place(row, data.tokens) for row in sequence[:SHOWN_PLACES]]
             for sequence in data.synthetic[:SHOWN_SEQUENCES]

@@ -52,9 +52,10 @@ def draw_scores(
             if half:
                 axes.errorbar(mean, place, xerr=half, color=colour, capsize=5, linewidth=2)
             seeds = [seed for seed in map(known, scores.get("seeds") or []) if seed is not None]
-            offsets = np.linspace(-0.13, 0.13, len(seeds)) if len(seeds) > 1 else np.zeros(1)
-            for seed, offset in zip(seeds, offsets, strict=False):
-                axes.plot(seed, place + offset, "o", color=colour, markersize=3.5)
+            # Below the whisker, so that they do not hide it.
+            axes.plot(
+                seeds, [place + 0.17] * len(seeds), "o", color=colour, markersize=3, alpha=0.8
+            )
             furthest = max([furthest, mean + half, *seeds])
             kept = known((arm.get("retention") or {}).get(metric))
             note = number(mean, 3) + ("" if kept is None else f" · {percent(kept)}")
@@ -68,7 +69,9 @@ def draw_scores(
         axes.spines["left"].set_color(LINE)
         axes.set_ylim(len(arms) - 0.45, -0.55)
         axes.set_xlim(0, furthest * 1.42 or 1)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        # The axis goes on for the notes beside the bars; scores do not.
+        ticks = MaxNLocator(5).tick_values(0, furthest)
+        axes.set_xticks([tick for tick in ticks if 0 <= tick <= min(1.0, furthest * 1.1)])
         axes.set_xlabel(metric.upper())
 
     return picture("scores", alt, draw, height=110 + 62 * len(arms))
@@ -89,6 +92,7 @@ def draw_curves(curves: dict[str, dict[str, Any]], labels: Sequence[str], alt: s
                 linewidth=2,
                 marker=MARKERS[place % len(MARKERS)],
                 markersize=5,
+                markevery=max(1, len(steps) // 10),
                 label=label,
             )
         axes.set_xscale("log")
@@ -126,8 +130,10 @@ def draw_outer_losses(losses: np.ndarray, even: float, alt: str) -> str:
         low, high = raw[finite].min(), raw[finite].max()
         if even < high + (high - low) * 0.5:
             axes.axhline(even, color=MUTED, linestyle=":", linewidth=1.4)
+            # On the side of the line where the losses are, for there is room.
+            shift, side = (5, "bottom") if even < low else (-5, "top")
             axes.annotate(
-                "guessing evenly", (1, even), (0, -5), va="top", ha="right", color=MUTED,
+                "guessing evenly", (1, even), (0, shift), va=side, ha="right", color=MUTED,
                 xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=12,
             )  # fmt: skip
         _distillation_axes(axes, "real loss, nats a token")
@@ -220,7 +226,7 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 def _distillation_axes(axes: Axes, title: str) -> None:
     axes.grid(axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: number(step)))
     axes.set_xlabel("outer steps")
     axes.set_title(title, pad=10)

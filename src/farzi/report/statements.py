@@ -53,15 +53,15 @@ def headline(results: dict[str, Any], shape: tuple[int, ...]) -> tuple[str, str]
     made = f"{counted(shape[0], 'synthetic sequence')} of {counted(shape[1], 'event')}" + (
         " each" if shape[0] > 1 else ""
     )
-    source = f"the data set {readable(str(results['dataset']), 60)}"
+    source = f"({readable(str(results['dataset']), 60)})"
     if full is None:
-        first = f"The real events of {source} were condensed into {made}."
+        first = f"Real sequences {source} were condensed into {made}."
     else:
         real = f"{counted(full['events'], 'real event')}"
         real += f" in {counted(full['sequences'], 'sequence')}"
         share = known((distilled or {}).get("events_share"))
         saved = "" if share is None else f", {percent(share)} of the original events"
-        first = f"{real} of {source} were condensed into {made}{saved}."
+        first = f"{real} {source} were condensed into {made}{saved}."
     return first, _second_sentence(full, distilled, random)
 
 
@@ -99,18 +99,14 @@ def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
     shown = [(name, write(value)) for name, value, write in named if value is not None]
     times = [known((arm or {}).get("train_seconds")) for arm in (full, distilled)]
     if times[0] is not None and times[1]:
-        shown.append(
-            (
-                "as fast to train on as the full data",
-                f"{times[0] / times[1]:.2g}\N{MULTIPLICATION SIGN}",
-            )
-        )
+        ratio = f"{number(times[0] / times[1], 1)}\N{MULTIPLICATION SIGN}"
+        shown.append(("as fast to train on as the full data", ratio))
     return shown
 
 
 def explanations(vocabulary: int) -> tuple[str, str]:
     """One sentence on HR@10 and one on retention."""
-    chance = min(10 / vocabulary, 1)
+    chance = min(10 / vocabulary, 1.0)
     if chance == 1:
         blind = "with so few tokens that is always so, and HR@10 says nothing"
     else:
@@ -142,7 +138,7 @@ def storage(results: dict[str, Any], vocabulary: int) -> str | None:
         )
     text = (
         f"The synthetic data holds {percent(events)} of the events but takes {percent(size)} of "
-        f"the bytes ({sizes}). A real event is one token's number, a few bytes; a synthetic event "
+        f"the bytes ({sizes}). A real event is one token id, a few bytes; a synthetic event "
         f"is soft: a probability for each of the {counted(vocabulary, 'token')}, kept as "
         "several decimal numbers."
     )
@@ -188,6 +184,21 @@ def about_scores(arms: Sequence[dict[str, Any]], labels: Sequence[str], chance: 
     return f"Bars of the HR@10 of each arm: {'; '.join(each)}. Blind guessing: {number(chance, 3)}."
 
 
+def compare_scores(results: dict[str, Any]) -> str:
+    """What the bars of the scores show."""
+    means = {arm: mean_of(find_arm(results, arm)) for arm in ("full", "distilled", "random")}
+    distilled = means.pop("distilled")
+    if distilled is None:
+        return ""
+    against = [
+        f"{number(abs(distilled - mean), 3)} {'below' if distilled < mean else 'above'} "
+        + {"full": "the full data", "random": "the random sample"}[arm]
+        for arm, mean in means.items()
+        if mean is not None
+    ]
+    return f"The distilled data is {' and '.join(against)}." if against else ""
+
+
 def about_curves(points: dict[str, tuple[list[float], list[float]]]) -> str:
     """When each arm was at its best."""
     parts = []
@@ -202,12 +213,14 @@ def about_curves(points: dict[str, tuple[list[float], list[float]]]) -> str:
 def about_outer_losses(losses: np.ndarray) -> str:
     """How far the outer loss has come."""
     finite = losses[np.isfinite(losses)]
+    if len(finite) == 1:
+        return f"It is {number(finite[0], 2)} nats."
     few = max(1, len(finite) // 20)
     start, end = finite[:few].mean(), finite[-few:].mean()
     return (
-        f"It went from {number(start, 2)} to {number(end, 2)} nats, which is being undecided "
-        f"between {number(math.exp(min(start, 50)), 1)} and then "
-        f"{number(math.exp(min(end, 50)), 1)} equally likely tokens."
+        f"It went from {number(start, 2)} to {number(end, 2)} nats: from being undecided between "
+        f"{number(math.exp(min(start, 50)), 1)} equally likely tokens to "
+        f"{number(math.exp(min(end, 50)), 1)}."
     )
 
 

@@ -8,6 +8,7 @@ from farzi.report.statements import retention_of
 from farzi.report.wording import (
     MISSING,
     arm_name,
+    counted,
     duration,
     file_size,
     interval,
@@ -46,7 +47,7 @@ def arm_rows(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "seconds": duration(arm.get("train_seconds")),
             "steps": number(arm.get("train_steps")),
             "rate": setting(arm.get("learning_rate")),
-            "seeds": number(len((arm["metrics"].get("hr@10") or {}).get("seeds") or [])),
+            "seeds": counted(len((arm["metrics"].get("hr@10") or {}).get("seeds") or []), "seed"),
         }
         for arm, label in zip(arms, arm_labels(arms), strict=True)
     ]

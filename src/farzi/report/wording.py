@@ -7,8 +7,6 @@ import re
 import unicodedata
 from typing import Any
 
-import numpy as np
-
 MISSING = "\N{EN DASH}"
 """Stands where a number is not known."""
 
@@ -71,8 +69,8 @@ def counted(count: Any, noun: str) -> str:
 def percent(fraction: Any) -> str:
     r"""A fraction as per cent: one decimal from 1 % on, two significant digits below.
 
-    >>> percent(0.9741), percent(0.00304), percent(0)
-    ('97.4\xa0%', '0.30\xa0%', '0\xa0%')
+    >>> percent(0.9741), percent(0.00497), percent(0)
+    ('97.4\xa0%', '0.50\xa0%', '0\xa0%')
     """
     value = known(fraction)
     if value is None:
@@ -83,9 +81,7 @@ def percent(fraction: Any) -> str:
     elif abs(value) >= 1:
         text = f"{value:,.1f}"
     else:
-        text = np.format_float_positional(
-            value, precision=2, unique=False, fractional=False, trim="k"
-        )
+        text = f"{value:.{1 - math.floor(math.log10(abs(value)))}f}"
     return f"{text}\N{NO-BREAK SPACE}%"
 
 

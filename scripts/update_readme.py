@@ -1,0 +1,90 @@
+"""Put the outcome of a demo into README.md: its table and its picture.
+
+    make demo && python scripts/update_readme.py farzi-demo
+
+Copies `results.json` to docs/results/, so that the numbers in README can be checked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+STYLE = ROOT / "src" / "farzi" / "report" / "style.css"
+NAMES = {"full": "all flights", "distilled": "**distilled**", "random": "random sequences"}
+
+
+def main(folder: str) -> None:
+    """Rewrite what stands between the markers of README.md."""
+    content = json.loads((Path(folder) / "results.json").read_text())
+    page = (Path(folder) / "report.html").read_text()
+    target = ROOT / "docs" / "results"
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "demo.json").write_text(json.dumps(content, indent=2) + "\n")
+    (target / "demo.svg").write_text(standalone(page))
+    readme = ROOT / "README.md"
+    filled = re.sub(
+        r"(<!-- demo -->\n).*?(<!-- /demo -->)",
+        lambda match: match[1] + table(content) + match[2],
+        readme.read_text(),
+        flags=re.DOTALL,
+    )
+    readme.write_text(filled)
+
+
+def standalone(page: str) -> str:
+    """The first picture of the report as a file of its own, for light and dark pages."""
+    picture = re.search(r"<svg viewBox=\"0 0 (\d+) (\d+)\".*?</svg>", page, re.DOTALL)
+    assert picture is not None, "the report has no picture"
+    colours = re.findall(
+        r":root \{.*?\}|@media screen and \(prefers-color-scheme: dark\) \{\s*:root \{.*?\}\s*\}",
+        STYLE.read_text(),
+        re.DOTALL,
+    )
+    style = f"<style>{' '.join(colours)} text {{ font-family: sans-serif; }}</style>"
+    size = f'xmlns="http://www.w3.org/2000/svg" width="{picture[1]}" height="{picture[2]}"'
+    return re.sub(r"<svg ([^>]*)>", rf"<svg {size} \1>{style}", picture[0], count=1) + "\n"
+
+
+def table(content: dict[str, Any]) -> str:
+    """The arms as a Markdown table, and where the numbers are from."""
+    lines = [
+        "| trained on | sequences | events | bytes | HR@10 | retention | one training |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for arm in content["arms"]:
+        hit = arm["metrics"]["hr@10"]
+        lines.append(
+            f"| {NAMES[arm['arm']]} | {arm['sequences']:,} "
+            f"| {arm['events']:,} ({arm['events_share']:.2%}) "
+            f"| {arm['bytes']:,} ({arm['bytes_share']:.0%}) "
+            f"| {hit['mean']:.3f} ± {hit['ci95']:.3f} | {arm['retention']['hr@10']:.1%} "
+            f"| {arm['train_seconds']:.1f} s |"
+        )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    seeds = len(content["arms"][0]["metrics"]["hr@10"]["seeds"])
+    made = content["distillation"]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "![HR@10 of each kind of training data](docs/results/demo.svg)",
+            "",
+            f"Commit `{commit}`, two CPU cores, {seeds} fresh starts an arm, mean ± half the 95 % "
+            f"interval; distilling took {made['seconds']:.0f} s, all of `make demo` "
+            f"{content['total_seconds']:.0f} s. Every number: "
+            "[docs/results/demo.json](docs/results/demo.json).",
+            "",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
