@@ -66,9 +66,8 @@ def table(content: dict[str, Any]) -> str:
             f"| {hit['mean']:.3f} ± {hit['ci95']:.3f} | {arm['retention']['hr@10']:.1%} "
             f"| {arm['train_seconds']:.1f} s |"
         )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     seeds = len(content["arms"][0]["metrics"]["hr@10"]["seeds"])
     made = content["distillation"]
     return "\n".join(
@@ -77,8 +76,8 @@ def table(content: dict[str, Any]) -> str:
             "",
             "![HR@10 of each kind of training data](docs/results/demo.svg)",
             "",
-            f"Commit `{commit}`, two CPU cores, {seeds} fresh starts an arm, mean ± half the 95 % "
-            f"interval; distilling took {made['seconds']:.0f} s, all of `make demo` "
+            f"Commit `{commit.strip()}`, two CPU cores, {seeds} fresh starts an arm, mean ± half the "
+            f"95 % interval; distilling took {made['seconds']:.0f} s, all of `make demo` "
             f"{content['total_seconds']:.0f} s. Every number: "
             "[docs/results/demo.json](docs/results/demo.json).",
             "",

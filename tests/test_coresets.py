@@ -17,5 +17,5 @@ def test_the_seed_decides():
 
 
 def test_more_than_there_are_is_refused():
-    with pytest.raises(ValueError, match="4 full sequences of 2 events.*hold 3"):
+    with pytest.raises(ValueError, match=r"4 full sequences of 2 events.*hold 3"):
         random_rows(ROWS, 4, np.random.default_rng(0))

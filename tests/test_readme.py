@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
 def test_distilling_as_in_the_readme(tmp_path, monkeypatch):
@@ -28,6 +29,6 @@ def test_the_hypergradient_as_in_the_readme():
     assert float(names["loss"]) == pytest.approx(4.0, abs=0.5)
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)(.*?)\)", (ROOT / "README.md").read_text()))
+@pytest.mark.parametrize("link", re.findall(r"\]\((?!http)(.*?)\)", README))
 def test_links_lead_somewhere(link):
     assert (ROOT / link).exists()

@@ -290,6 +290,15 @@ def test_it_says_after_how_many_trainings_the_distillation_has_paid(page):
     assert "in time it never pays for itself." in (cost(content) or "")
 
 
+def test_the_training_of_the_model_it_started_from_is_part_of_the_cost():
+    content = results()
+    content["distillation"]["teacher_seconds"] = 18.0
+    # (340 + 18) / (21.4 - 2.9) = 19.4
+    text = cost(content) or ""
+    assert "after 18.0\xa0s for training the model" in text
+    assert "paid for itself after 20 trainings." in text
+
+
 def test_break_even_at_equal_speed_is_never():
     assert break_even(10.0, 2.0, 2.0) is None
     assert break_even(10.0, 2.0, 1.0) == 10

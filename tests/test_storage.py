@@ -49,7 +49,7 @@ def test_saving_again_changes_nothing(tmp_path):
 def test_numbers_that_float16_cannot_hold_are_refused_before_anything_is_written(tmp_path):
     factors = Factored(jnp.full((1, 2, 3), 1e6), jnp.ones((3, 5)))
     data = DistilledData(factors, distilled().vocabulary)
-    with pytest.raises(ValueError, match="float16 cannot.*outer_rate"):
+    with pytest.raises(ValueError, match=r"float16 cannot.*outer_rate"):
         data.save(tmp_path / "out")
     assert not list(tmp_path.rglob("*.safetensors"))
 

@@ -25,9 +25,19 @@ def demo(
         raise ValueError(f"--out {out} is a file; name a folder, which may be new.")
     out.mkdir(parents=True, exist_ok=True)
 
+    _keep_compiled_programs()
     from farzi.demo import run
 
     run(out, seed)
+
+
+def _keep_compiled_programs() -> None:
+    """Programs compiled by one command serve the next."""
+    import jax
+    import platformdirs
+
+    jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("farzi") + "/jax")
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 def main() -> None:

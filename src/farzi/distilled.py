@@ -98,8 +98,16 @@ def _scale_for(rows: np.ndarray, table: np.ndarray, confidence: float) -> float:
     similarity = rows @ table.T
     own = np.sum(rows * rows, axis=1, keepdims=True)
     low, high = 0.0, 1e4
+
+    def reached(scale: float) -> float:
+        return float(np.mean(1 / np.exp(scale * (similarity - own)).sum(axis=1)))
+
+    if reached(high) < confidence:
+        raise ValueError(
+            f"latents of rank {table.shape[1]} cannot tell the tokens apart well enough for a "
+            f"confidence of {confidence}; use a higher rank or a lower confidence."
+        )
     for _ in range(60):
         middle = (low + high) / 2
-        reached = np.mean(1 / np.exp(middle * (similarity - own)).sum(axis=1))
-        low, high = (middle, high) if reached < confidence else (low, middle)
+        low, high = (middle, high) if reached(middle) < confidence else (low, middle)
     return high

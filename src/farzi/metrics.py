@@ -20,7 +20,8 @@ def ranks(
 ) -> Float[Array, " questions"]:
     """Expected rank of each target if ties are broken at random: `1 + greater + equal / 2`.
 
-    So a model that gives every token the same score never wins. NaN if any score is.
+    So a model that gives every token the same score ranks each in the middle, and never first. NaN
+    if any score is.
     """
     own = jnp.take_along_axis(scores, targets[:, None], axis=1)
     greater = jnp.sum(scores > own, axis=1)

@@ -52,6 +52,8 @@ def assemble(
         "arms": [_arm(outcome, outcomes[0], architecture) for outcome in outcomes],
         "distillation": {
             "seconds": distillation.seconds,
+            # A start from real sequences needs one training on all data first.
+            "teacher_seconds": outcomes[0].seconds if recipe.start == "real" else 0.0,
             "outer_steps": len(distillation.history),
             "inner_steps": recipe.inner_steps,
             "peak_bytes": distillation.peak_bytes,

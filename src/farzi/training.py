@@ -162,7 +162,7 @@ class Runs:
         """Runs before their first step, each with the random weights of its seed."""
         keys = jnp.stack([jax.random.key(seed) for seed in seeds])
         learners = eqx.filter_vmap(make_learner)(keys)
-        rate_array = jnp.asarray(rates, jnp.float32)
+        rate_array = jnp.asarray(rates, float)
 
         def init(learner: Learner, rate: Float[Array, ""]) -> PyTree:
             return optimizer(rate).init(eqx.filter(learner, eqx.is_inexact_array))
@@ -172,8 +172,12 @@ class Runs:
 
     def advance(self, tokens: Tokens, batch_size: int, steps: int) -> tuple[Runs, np.ndarray]:
         """The same runs `steps` later, and their mean losses on the way, `[runs]`."""
-        generators = [np.random.default_rng([seed, self.step]) for seed in self.seeds]
-        order = np.stack([batch_order(len(tokens), batch_size, steps, g) for g in generators])
+        order = np.stack(
+            [
+                batch_order(len(tokens), batch_size, steps, seed=[seed], first=self.step)
+                for seed in self.seeds
+            ]
+        )
         keys = jnp.stack(
             [jax.random.fold_in(jax.random.key(seed), self.step) for seed in self.seeds]
         )

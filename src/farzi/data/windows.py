@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from farzi.data.sequences import Sequences
@@ -39,7 +41,13 @@ def windows(sequences: Sequences, length: int) -> np.ndarray:
 
 
 def last_events(sequences: Sequences, length: int) -> np.ndarray:
-    """The last `length` events of each sequence, int32 `[sequences, length]`, padded."""
+    """The last `length` events of each sequence, int32 `[sequences, length]`, padded.
+
+    Raises:
+        ValueError: if `length` is less than one.
+    """
+    if length < 1:
+        raise ValueError(f"length is {length} but a model reads at least one event; use >= 1.")
     return pad([ids[-length:] for ids in sequences], length)
 
 
@@ -52,17 +60,32 @@ def pad(rows: list[np.ndarray], width: int) -> np.ndarray:
 
 
 def batch_order(
-    rows: int, batch_size: int, steps: int, generator: np.random.Generator
+    rows: int, batch_size: int, steps: int, *, seed: Sequence[int], first: int = 0
 ) -> np.ndarray:
     """Row numbers of `steps` batches: every row once, in random order, then again in another.
 
-    A batch never holds a row twice while `batch_size <= rows`, save where one pass ends and the
-    next begins. With fewer rows than `batch_size` a batch is all rows.
+    A batch never holds a row twice save where one pass ends and the next begins. With fewer rows
+    than `batch_size` a batch is all rows.
+
+    Args:
+        rows: to draw from, at least 1.
+        batch_size: rows in a batch.
+        steps: how many batches.
+        seed: decides on the order.
+        first: how many batches of the same order were drawn before, so that a training may fetch
+            its batches in portions of any size.
 
     Returns:
         int32 `[steps, min(batch_size, rows)]`.
+
+    Raises:
+        ValueError: if there are no rows.
     """
+    if rows < 1:
+        raise ValueError("there are no rows to train on; give at least one window of two events.")
     size = min(batch_size, rows)
-    passes = -(-steps * size // rows)
-    order = np.concatenate([generator.permutation(rows) for _ in range(passes)])
-    return order[: steps * size].reshape(steps, size).astype(np.int32)
+    begin, end = first * size, (first + steps) * size
+    passes = range(begin // rows, -(-end // rows))
+    order = np.concatenate([np.random.default_rng([*seed, p]).permutation(rows) for p in passes])
+    skipped = begin - passes.start * rows
+    return order[skipped : skipped + steps * size].reshape(steps, size).astype(np.int32)

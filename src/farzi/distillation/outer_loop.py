@@ -118,8 +118,10 @@ def distill(
         generator = np.random.default_rng([seed, step])
         order = np.stack(
             [
-                batch_order(recipe.sequences, recipe.batch, recipe.inner_steps, generator)
-                for _ in range(recipe.starts)
+                batch_order(
+                    recipe.sequences, recipe.batch, recipe.inner_steps, seed=[seed, step, start]
+                )
+                for start in range(recipe.starts)
             ]
         )
         rows = generator.integers(len(real), size=(recipe.starts, recipe.real_batch))

@@ -1,8 +1,9 @@
 """What a learner is, and how it reads hard and soft tokens by one path.
 
 A learner is any `equinox.Module` with a table `embedding` (`[vocabulary, width]`) that maps
-embedded tokens to hidden states when called. It never sees tokens, so it cannot tell whether an embedding is
-a row of the table or a mean of rows: whatever has a table can be trained on distilled data.
+embedded tokens to hidden states when called. It never sees tokens, so it cannot tell whether an
+embedding is a row of the table or a mean of rows: whatever has a table can be trained on distilled
+data.
 """
 
 from __future__ import annotations

@@ -155,7 +155,14 @@ def cost(results: dict[str, Any]) -> str | None:
     full, distilled = (
         known((find_arm(results, arm) or {}).get("train_seconds")) for arm in ("full", "distilled")
     )
-    text = f"The distillation took {duration(spent)}."
+    text = f"The distillation took {duration(spent)}"
+    teacher = known(results["distillation"].get("teacher_seconds"))
+    if teacher:
+        text += (
+            f", after {duration(teacher)} for training the model whose embeddings it started from"
+        )
+        spent += teacher
+    text += "."
     if full is None or distilled is None:
         return text
     text += (
