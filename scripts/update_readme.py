@@ -47,7 +47,8 @@ def standalone(page: str) -> str:
         re.DOTALL,
     )
     style = f"<style>{' '.join(colours)} text {{ font-family: sans-serif; }}</style>"
-    size = f'xmlns="http://www.w3.org/2000/svg" width="{picture[1]}" height="{picture[2]}"'
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    size = f'{spaces} width="{picture[1]}" height="{picture[2]}"'
     return re.sub(r"<svg ([^>]*)>", rf"<svg {size} \1>{style}", picture[0], count=1) + "\n"
 
 
@@ -76,8 +77,8 @@ def table(content: dict[str, Any]) -> str:
             "",
             "![HR@10 of each kind of training data](docs/results/demo.svg)",
             "",
-            f"Commit `{commit.strip()}`, two CPU cores, {seeds} fresh starts an arm, mean ± half the "
-            f"95 % interval; distilling took {made['seconds']:.0f} s, all of `make demo` "
+            f"Commit `{commit.strip()}`, two CPU cores, {seeds} fresh starts an arm, mean ± half "
+            f"the 95 % interval; distilling took {made['seconds']:.0f} s, all of `make demo` "
             f"{content['total_seconds']:.0f} s. Every number: "
             "[docs/results/demo.json](docs/results/demo.json).",
             "",

@@ -56,6 +56,7 @@ def test_the_best_validated_state_is_returned(outcome):
         assert scores[outcome.best_step] == max(scores.values())
         assert reached == pytest.approx(scores[outcome.best_step], abs=1e-6)
     else:
+        assert reached == pytest.approx(outcome.start_score, abs=1e-6)
         assert reached >= max(scores.values())
 
 

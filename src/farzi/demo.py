@@ -188,9 +188,12 @@ def _report(
         real_transitions=_transitions(split.train),
         outer_losses=np.array([step.loss for step in distillation.history]),
         validations=[
-            {"step": step.step, "ndcg@10": step.score}
-            for step in distillation.history
-            if step.score is not None
+            {"step": 0, "ndcg@10": distillation.start_score},
+            *(
+                {"step": step.step, "ndcg@10": step.score}
+                for step in distillation.history
+                if step.score is not None
+            ),
         ],
         curves={
             outcome.arm.name: {

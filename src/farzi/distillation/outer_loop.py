@@ -53,6 +53,7 @@ class Distillation:
     Attributes:
         data: the distilled data as they were at their best validation.
         best_step: the outer step at which that was; 0 if the start was never beaten.
+        start_score: validation NDCG@10 of the start.
         history: every outer step.
         seconds: wall time.
         peak_bytes: memory of one outer step, as the compiler states it.
@@ -60,6 +61,7 @@ class Distillation:
 
     data: DistilledData
     best_step: int
+    start_score: float
     history: tuple[OuterStep, ...]
     seconds: float
     peak_bytes: int
@@ -112,7 +114,8 @@ def distill(
     def score(data: Factored) -> float:
         return validate(data, questions, make_learner, recipe)
 
-    best, best_step, best_score = data, 0, score(data)
+    start_score = score(data)
+    best, best_step, best_score = data, 0, start_score
     history: list[OuterStep] = []
     for step in range(1, recipe.outer_steps + 1):
         generator = np.random.default_rng([seed, step])
@@ -143,6 +146,7 @@ def distill(
     return Distillation(
         DistilledData(best, sequences.vocabulary),
         best_step,
+        start_score,
         tuple(history),
         time.monotonic() - began,
         _peak_bytes(program),
