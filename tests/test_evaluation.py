@@ -1,3 +1,4 @@
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,11 +61,28 @@ def test_progress_is_reported(outcome):
         TEST,
         rates=[1e-5, 0.03],
         seeds=[7, 8],
-        on_validation=lambda step, score: seen.append((step, score)),
+        on_progress=lambda *told: seen.append(told),
     )
-    # The search over rates, then the final runs.
-    assert seen[0][0] == 20
-    assert all(0 <= score <= 1 for _, score in seen)
+    steps, losses, scores = zip(*seen, strict=True)
+    # The search over rates, then the final runs, of at most 60 steps each.
+    assert steps[:3] == (20, 40, 60)
+    assert steps[3:] == (80, 100, 120)[: len(steps) - 3]
+    assert losses[2] < losses[0]
+    assert all(0 <= score <= 1 for score in scores)
+
+
+def test_a_start_that_never_gave_a_finite_score_is_an_error():
+    """The search succeeds, but one seed of the final runs starts from broken weights."""
+
+    def sometimes_broken(key):
+        learner = toy_log.sasrec(key)
+        first = jax.random.key_data(key) == jax.random.key_data(jax.random.key(7))
+        factor = jnp.where(jnp.all(first), jnp.nan, 1.0)
+        return eqx.tree_at(lambda one: one.embedding, learner, learner.embedding * factor)
+
+    rows = jnp.asarray(windows(SPLIT.train, 8))
+    with pytest.raises(FloatingPointError, match="no finite score from every start"):
+        evaluate(arm(rows), sometimes_broken, VALIDATION, TEST, rates=[0.03, 0.03], seeds=[7, 8])
 
 
 def test_stored_bytes_grow_with_the_information():

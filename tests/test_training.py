@@ -69,7 +69,7 @@ def test_stops_early_and_keeps_the_best():
         rates=[0.01, 0.01],
         seeds=[0, 1],
         validation=DOWNWARDS,  # gets worse the better the cycle is learned
-        on_validation=lambda step, scores: seen.append((step, scores)),
+        on_validation=lambda *told: seen.append(told),
     )
     assert trained.steps.tolist() == list(range(10, 10 * len(trained.steps) + 1, 10))
     assert trained.steps[-1] == trained.best_steps.max() + 3 * 10 < 500
@@ -78,8 +78,10 @@ def test_stops_early_and_keeps_the_best():
     np.testing.assert_array_equal(trained.best_steps, trained.steps[trained.scores.argmax(axis=0)])
     kept = validation_scores(trained.learners, DOWNWARDS)
     np.testing.assert_allclose(kept, trained.best_scores, rtol=1e-6)
-    assert [step for step, _ in seen] == trained.steps.tolist()
-    np.testing.assert_array_equal([scores for _, scores in seen], trained.scores)
+    steps, losses, scores = zip(*seen, strict=True)
+    assert list(steps) == trained.steps.tolist()
+    np.testing.assert_array_equal(losses, trained.losses)
+    np.testing.assert_array_equal(scores, trained.scores)
 
 
 def test_no_finite_run_is_an_error():

@@ -117,7 +117,7 @@ def _work(
             test,
             rates=plan.rates,
             seeds=seeds,
-            on_validation=lambda step, score: stage.update(step, score=score),
+            on_progress=lambda step, loss, score: stage.update(step, loss=loss, score=score),
         )
         stage.finish()
         return outcome

@@ -65,7 +65,7 @@ def evaluate(
     *,
     rates: Sequence[float],
     seeds: Sequence[int],
-    on_validation: Callable[[int, float], None] | None = None,
+    on_progress: Callable[[int, float, float], None] | None = None,
 ) -> Outcome:
     """Choose the learning rate on validation, then train from fresh starts and test those.
 
@@ -79,14 +79,18 @@ def evaluate(
         test: gives the metrics.
         rates: learning rates to try; as many as seeds compile one program instead of two.
         seeds: of the final runs.
-        on_validation: called with the step and the best validation score so far.
+        on_progress: called after each validation with the steps done, of twice the longest
+            training, the lowest training loss and the highest validation score.
+
+    Raises:
+        FloatingPointError: if a run came to no finite score.
     """
 
-    def report(step: int, scores: np.ndarray) -> None:
-        if on_validation is not None:
-            on_validation(step, float(np.max(scores)))
+    def run(rates: Sequence[float], seeds: Sequence[int], done: int) -> Trained:
+        def report(step: int, losses: np.ndarray, scores: np.ndarray) -> None:
+            if on_progress is not None:
+                on_progress(done + step, float(np.nanmin(losses)), float(np.max(scores)))
 
-    def run(rates: Sequence[float], seeds: Sequence[int]) -> Trained:
         return train(
             make_learner,
             arm.tokens,
@@ -97,11 +101,16 @@ def evaluate(
             on_validation=report,
         )
 
-    search = run(rates, [_SEARCH_SEED] * len(rates))
+    search = run(rates, [_SEARCH_SEED] * len(rates), 0)
     rate = float(rates[int(np.argmax(search.best_scores))])
     began = time.monotonic()
-    trained = run([rate] * len(seeds), seeds)
+    trained = run([rate] * len(seeds), seeds, arm.training.max_steps)
     seconds = (time.monotonic() - began) / len(seeds)
+    if not np.isfinite(trained.best_scores).all():
+        raise FloatingPointError(
+            f"training on {arm.name} data with a learning rate of {rate} gave no finite score from "
+            "every start; offer smaller rates."
+        )
     tested = [test_metrics(trained, index, test) for index in range(len(seeds))]
     metrics = {name: [one[name] for one in tested] for name in tested[0]}
     return Outcome(arm, rate, metrics, trained, seconds)

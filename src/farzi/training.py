@@ -74,7 +74,7 @@ def train(
     *,
     rates: Sequence[float],
     seeds: Sequence[int],
-    on_validation: Callable[[int, np.ndarray], None] | None = None,
+    on_validation: Callable[[int, np.ndarray, np.ndarray], None] | None = None,
 ) -> Trained:
     """Train one learner for each pair of `rates` and `seeds`, all in one program.
 
@@ -88,7 +88,8 @@ def train(
         training: batch size, length, optimiser.
         rates: learning rate of each run.
         seeds: seed of each run, as many as `rates`.
-        on_validation: called with the step and the validation scores after each validation.
+        on_validation: called after each validation with the step, the mean training losses since
+            the one before, and the validation scores.
 
     Raises:
         FloatingPointError: if every run came to a loss that is not finite.
@@ -107,7 +108,7 @@ def train(
         best_scores = np.where(better, scores, best_scores)
         best_steps = np.where(better, done, best_steps)
         if on_validation is not None:
-            on_validation(done, scores)
+            on_validation(done, losses, scores)
         if np.all(done - best_steps >= training.patience * training.evaluate_every):
             break
     if not np.isfinite(best_scores).any():
