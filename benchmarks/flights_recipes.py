@@ -2,6 +2,7 @@
 
     python benchmarks/flights_recipes.py [VARIANT ...]       # all variants if none is named
 
+`NDCG@10 at 5 T` is on validation, after five times the steps that the data were made for.
 Prints one row of a Markdown table a variant. All take 300 outer steps, which is enough to tell
 them apart, in one to three minutes each on one core.
 The full-data arm is trained first, as the demo does, and gives the score that retention refers to.
@@ -62,7 +63,9 @@ def main(names: list[str]) -> None:
 
     full = judge("full", rows, PLAN.all)
     reference = {name: np.mean(values) for name, values in full.metrics.items()}
-    print("| variant | HR@10 retention | NDCG@10 retention | validation NDCG@10 at 5 T | best step | seconds |")
+    print(
+        "| variant | HR@10 retention | NDCG@10 retention | NDCG@10 at 5 T | best step | seconds |"
+    )
     print("|---|---|---|---|---|---|")
     for name in names or VARIANTS:
         settings = dict(VARIANTS[name])
