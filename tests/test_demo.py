@@ -54,7 +54,7 @@ def test_results_have_the_promised_form(folder, content):
     for arm in content["arms"]:
         assert set(arm["metrics"]) == {"hr@10", "hr@100", "ndcg@10", "ndcg@100", "mrr"}
         for name, metric in arm["metrics"].items():
-            assert len(metric["seeds"]) == 3
+            assert len(metric["seeds"]) == 4
             assert metric["mean"] == pytest.approx(np.mean(metric["seeds"]))
             assert 0 <= metric["mean"] <= 1
             reference = full["metrics"][name]["mean"]

@@ -8,9 +8,12 @@ import pytest
 import toy_log
 
 from farzi.data import leave_last_out, windows
+from farzi.demo import Plan
 from farzi.distillation import Pool, Recipe, distill
-from farzi.distillation.outer_loop import validate
+from farzi.distillation.outer_loop import _VALIDATION_SEED, validate
+from farzi.evaluation import _SEARCH_SEED
 from farzi.metrics import Questions
+from farzi.models import SASRec
 from farzi.training import Training, train
 
 RECIPE = Recipe(
@@ -105,6 +108,25 @@ def test_starts_come_from_the_pool():
     broken = eqx.tree_at(lambda one: one.embedding, stacked, stacked.embedding * jnp.nan)
     with pytest.raises(FloatingPointError, match=r"outer step 1 .*nan.*inner_rate"):
         run(pool=Pool(toy_log.sasrec, broken, share=1.0))
+
+
+def test_a_learner_for_another_vocabulary_is_refused_at_once():
+    def larger(key):
+        return SASRec(toy_log.TOKENS + 1, width=8, layers=1, length=8, key=key)
+
+    with pytest.raises(ValueError, match="13 tokens but the vocabulary has 12"):
+        distill(SPLIT.train, SPLIT.validation, larger, RECIPE)
+
+
+def test_a_rank_that_the_learner_does_not_have_is_refused_before_a_teacher_is_trained():
+    with pytest.raises(ValueError, match=r"rank is 9 .* span only 8"):
+        run(dataclasses.replace(RECIPE, start="real", rank=9))
+
+
+def test_the_data_are_not_chosen_on_the_starts_that_evaluations_use():
+    largest_of_the_demo = 99_999_999 * Plan().seeds + Plan().seeds - 1
+    chosen_on = range(_VALIDATION_SEED, _VALIDATION_SEED + Plan().recipe.validation_runs)
+    assert largest_of_the_demo < chosen_on[0] < chosen_on[-1] < _SEARCH_SEED < 2**31
 
 
 def test_more_sequences_than_the_data_hold_are_refused():

@@ -23,6 +23,6 @@ def test_no_batch_holds_more_than_all_sequences():
 
 
 def test_the_outer_rate_rises_and_then_falls():
-    recipe = Recipe(outer_steps=100, warmup=10, outer_rate=0.2, final_rate=0.1)
+    recipe = Recipe(outer_steps=101, warmup=10, outer_rate=0.2, final_rate=0.1)
     rates = [float(recipe.outer_schedule()(step)) for step in (0, 10, 55, 100)]
     assert rates == pytest.approx([0.2 / 11, 0.2, 0.11, 0.02], rel=1e-5)

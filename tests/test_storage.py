@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import asdict
 
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +10,9 @@ import safetensors.numpy
 from farzi.data import Vocabulary
 from farzi.distilled import Factored
 from farzi.storage import TENSORS, VOCABULARY, DistilledData, load, write_atomically
+from farzi.training import LearnerRecipe
+
+LEARNER = LearnerRecipe(steps=30, rate=0.01, eps=1e-4, batch_size=7)
 
 
 def distilled(temperature=0.5):
@@ -16,7 +20,7 @@ def distilled(temperature=0.5):
     latents = generator.normal(size=(2, 3, 4)).astype(np.float32)
     decoder = generator.normal(size=(4, 5)).astype(np.float32)
     factors = Factored(jnp.asarray(latents), jnp.asarray(decoder), temperature)
-    return DistilledData(factors, Vocabulary(("a", "b", "ä", "<script>", "e f")))
+    return DistilledData(factors, Vocabulary(("a", "b", "ä", "<script>", "e f")), LEARNER)
 
 
 def test_what_is_loaded_is_what_was_saved_in_half_precision(tmp_path):
@@ -25,6 +29,7 @@ def test_what_is_loaded_is_what_was_saved_in_half_precision(tmp_path):
     loaded = load(tmp_path / "new" / "folder")
     assert loaded.vocabulary == data.vocabulary
     assert loaded.factors.temperature == 0.5
+    assert loaded.learner == LEARNER
     assert loaded.factors.latents.dtype == jnp.float32
     np.testing.assert_array_equal(
         loaded.factors.latents, np.asarray(data.factors.latents).astype(np.float16)
@@ -48,7 +53,7 @@ def test_saving_again_changes_nothing(tmp_path):
 
 def test_numbers_that_float16_cannot_hold_are_refused_before_anything_is_written(tmp_path):
     factors = Factored(jnp.full((1, 2, 3), 1e6), jnp.ones((3, 5)))
-    data = DistilledData(factors, distilled().vocabulary)
+    data = DistilledData(factors, distilled().vocabulary, LEARNER)
     with pytest.raises(ValueError, match=r"float16 cannot.*outer_rate"):
         data.save(tmp_path / "out")
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -105,6 +110,20 @@ def test_an_impossible_temperature_is_refused(tmp_path, temperature):
     (tmp_path / TENSORS).write_bytes(tensors({"format": 1, "temperature": temperature}))
     with pytest.raises(ValueError, match="temperature"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("learner", [None, 3, {"steps": 30}, asdict(LEARNER) | {"rate": "fast"}])
+def test_a_training_that_is_not_stated_in_full_is_refused(tmp_path, learner):
+    distilled().save(tmp_path)
+    about = {"format": 1, "temperature": 1.0, "learner": learner}
+    (tmp_path / TENSORS).write_bytes(tensors(about))
+    with pytest.raises(ValueError, match=r"states the (steps|rate) "):
+        load(tmp_path)
+
+
+def test_data_and_vocabulary_have_to_fit():
+    with pytest.raises(ValueError, match="5 tokens but the vocabulary has 2"):
+        DistilledData(distilled().factors, Vocabulary(("a", "b")), LEARNER)
 
 
 def test_numbers_that_are_not_finite_are_refused(tmp_path):

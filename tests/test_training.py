@@ -87,3 +87,19 @@ def test_stops_early_and_keeps_the_best():
 def test_no_finite_run_is_an_error():
     with pytest.raises(FloatingPointError, match=r"learning rates \[1e\+30\]; try smaller"):
         run(rates=[1e30, 1e30], seeds=[0, 1])
+
+
+def test_no_run_is_longer_than_it_may_be():
+    trained = run(replace(SHORT, max_steps=14), rates=[0.01], seeds=[0])
+    assert trained.steps.tolist() == [10, 14]
+
+
+@pytest.mark.parametrize("setting", ["batch_size", "max_steps", "evaluate_every", "patience"])
+def test_a_training_of_nothing_is_refused(setting):
+    with pytest.raises(ValueError, match=f"{setting} is 0; use at least 1"):
+        Training(**{setting: 0})
+
+
+def test_every_run_needs_a_rate_and_a_seed():
+    with pytest.raises(ValueError, match="2 rates and 1 seeds"):
+        run(rates=[0.01, 0.02], seeds=[0])

@@ -30,7 +30,7 @@ def test_a_token_given_twice_is_named():
 
 
 def test_an_unknown_token_is_named():
-    with pytest.raises(KeyError, match="coffee"):
+    with pytest.raises(ValueError, match="no token 'coffee'; leave it out"):
         VOCABULARY.encode(["tea", "coffee"])
 
 

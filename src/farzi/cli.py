@@ -19,8 +19,8 @@ def demo(
         out: folder for report.html, results.json and the distilled data.
         seed: same seed, same machine: the same results.
     """
-    if not 0 <= seed < 2**31:
-        raise ValueError(f"--seed is {seed}; use a whole number from 0 to {2**31 - 1}.")
+    if not 0 <= seed < 10**8:
+        raise ValueError(f"--seed is {seed}; use a whole number from 0 to 99999999.")
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder, which may be new.")
     out.mkdir(parents=True, exist_ok=True)
@@ -38,6 +38,7 @@ def _keep_compiled_programs() -> None:
 
     jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("farzi") + "/jax")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 def main() -> None:

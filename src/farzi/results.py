@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def assemble(
             "inner_steps": recipe.inner_steps,
             "peak_bytes": distillation.peak_bytes,
             "best_step": distillation.best_step,
-            "recipe": vars(recipe) | {"adjoint": repr(recipe.adjoint)},
+            "recipe": {setting.name: getattr(recipe, setting.name) for setting in fields(recipe)}
+            | {"adjoint": repr(recipe.adjoint)},
         },
         "total_seconds": total_seconds,
         "versions": {"python": platform.python_version()}
@@ -89,6 +91,7 @@ def _arm(outcome: Outcome, full: Outcome, architecture: str) -> dict[str, Any]:
         "learning_rate": outcome.rate,
         "train_steps": float(np.mean(outcome.trained.best_steps)),
         "train_seconds": outcome.seconds,
+        "search_seconds": outcome.search_seconds,
     }
 
 

@@ -6,8 +6,9 @@ import json
 import math
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,7 @@ from jaxtyping import Array, Float
 
 from farzi.data import Vocabulary
 from farzi.distilled import Factored
+from farzi.training import LearnerRecipe
 
 FORMAT = 1
 """Version of the folder; a loader refuses later ones."""
@@ -27,15 +29,24 @@ VOCABULARY = "vocabulary.json"
 
 @dataclass(frozen=True, eq=False)
 class DistilledData:
-    """Synthetic sequences and the tokens that they are about.
+    """Synthetic sequences, the tokens that they are about, and how to train on them.
 
     On disk a folder: `distilled.safetensors` holds `latents` (float16, `[sequences, time, rank]`)
-    and `decoder` (float16, `[rank, vocab]`), whose product divided by the temperature (in the
-    file's metadata) are the logits of the tokens in `vocabulary.json`.
+    and `decoder` (float16, `[rank, vocab]`), whose product divided by the temperature gives the
+    logits of the tokens in `vocabulary.json`. Temperature and training stand in the file's
+    metadata, as JSON under the key `farzi`.
     """
 
     factors: Factored
     vocabulary: Vocabulary
+    learner: LearnerRecipe
+
+    def __post_init__(self) -> None:
+        if self.factors.decoder.shape[1] != len(self.vocabulary):
+            raise ValueError(
+                f"the decoder is for {self.factors.decoder.shape[1]} tokens but the vocabulary has "
+                f"{len(self.vocabulary)}; give the vocabulary that the data were distilled with."
+            )
 
     def probabilities(self) -> Float[Array, "sequences time vocab"]:
         """A distribution over tokens at each place of each sequence: what learners train on."""
@@ -61,7 +72,11 @@ class DistilledData:
                     "distil again with a smaller outer_rate."
                 )
         # One entry, because safetensors writes several in random order.
-        about = {"format": FORMAT, "temperature": self.factors.temperature}
+        about = {
+            "format": FORMAT,
+            "temperature": self.factors.temperature,
+            "learner": asdict(self.learner),
+        }
         return safetensors.numpy.save(arrays, {"farzi": json.dumps(about)})
 
     @property
@@ -100,18 +115,25 @@ def load(folder: Path | str) -> DistilledData:
     factors = Factored(
         jnp.asarray(arrays["latents"], jnp.float32),
         jnp.asarray(arrays["decoder"], jnp.float32),
-        temperature=_temperature(folder, about.get("temperature")),
+        temperature=_positive(folder, about, "temperature"),
     )
-    return DistilledData(factors, Vocabulary(tuple(tokens)))
+    learner = about.get("learner")
+    numbers = learner if isinstance(learner, dict) else {}
+    made_for = {
+        field.name: _positive(folder, numbers, field.name) for field in fields(LearnerRecipe)
+    }
+    made_for |= {name: int(made_for[name]) for name in ("steps", "batch_size")}
+    return DistilledData(factors, Vocabulary(tuple(tokens)), LearnerRecipe(**made_for))
 
 
-def _temperature(folder: Path, stated: object) -> float:
+def _positive(folder: Path, about: dict[str, Any], name: str) -> Any:
+    stated = about.get(name)
     if not isinstance(stated, int | float) or not 0 < stated < math.inf:
         raise ValueError(
-            f"{folder / TENSORS} states the temperature {stated!r}, which is no positive number; "
+            f"{folder / TENSORS} states the {name} {stated!r}, which is no positive number; "
             "save or copy it again."
         )
-    return float(stated)
+    return stated
 
 
 def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: object) -> None:

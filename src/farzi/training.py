@@ -22,6 +22,10 @@ MakeLearner = Callable[[PRNGKeyArray], Learner]
 """Builds a learner with random initial weights from a key."""
 
 
+# What a random stream is for stands before its seed, so that no two purposes share a stream.
+_BATCHES, _DROPOUT = 101, 102
+
+
 @dataclass(frozen=True)
 class Training:
     """How learners are trained and when they stop.
@@ -39,6 +43,41 @@ class Training:
     evaluate_every: int = 100
     patience: int = 4
     optimizer: Callable[[Float[Array, ""]], optax.GradientTransformation] = optax.adam
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "max_steps", "evaluate_every", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; use at least 1.")
+
+
+@dataclass(frozen=True)
+class LearnerRecipe:
+    """How a learner is trained on a handful of sequences, as they were made for.
+
+    Attributes:
+        steps: how long; with many more a learner learns the sequences by heart.
+        rate: Adam's learning rate.
+        eps: added to the root of Adam's second moment, and squared inside the root.
+        batch_size: sequences a step.
+    """
+
+    steps: int
+    rate: float
+    eps: float
+    batch_size: int
+
+    def optimizer(self, rate: float | Float[Array, ""]) -> optax.GradientTransformation:
+        """Adam at any rate, with this `eps`."""
+        return optax.adam(rate, eps=self.eps, eps_root=self.eps**2)
+
+    def training(self, max_steps: int | None = None) -> Training:
+        """The training, validated three times in `steps`; `max_steps` if longer or shorter."""
+        return Training(
+            batch_size=self.batch_size,
+            max_steps=max_steps or self.steps,
+            evaluate_every=max(self.steps // 3, 1),
+            optimizer=self.optimizer,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +131,20 @@ def train(
             the one before, and the validation scores.
 
     Raises:
-        FloatingPointError: if every run came to a loss that is not finite.
+        ValueError: if there is not one seed for each rate.
+        FloatingPointError: if no run came to a finite score.
     """
+    if len(rates) != len(seeds):
+        raise ValueError(
+            f"there are {len(rates)} rates and {len(seeds)} seeds; give one of each for each run."
+        )
     runs = Runs.start(make_learner, training.optimizer, rates=rates, seeds=seeds)
     best, best_scores = runs.learners, np.full(len(seeds), -np.inf)
     best_steps = np.zeros(len(seeds), int)
     history: list[tuple[int, np.ndarray, np.ndarray]] = []
     while runs.step < training.max_steps:
-        runs, losses = runs.advance(tokens, training.batch_size, training.evaluate_every)
+        steps = min(training.evaluate_every, training.max_steps - runs.step)
+        runs, losses = runs.advance(tokens, training.batch_size, steps)
         done, learners = runs.step, runs.learners
         scores = np.nan_to_num(np.asarray(validation_scores(learners, validation)), nan=-np.inf)
         history.append((done, scores, losses))
@@ -175,12 +220,15 @@ class Runs:
         """The same runs `steps` later, and their mean losses on the way, `[runs]`."""
         order = np.stack(
             [
-                batch_order(len(tokens), batch_size, steps, seed=[seed], first=self.step)
+                batch_order(len(tokens), batch_size, steps, seed=[_BATCHES, seed], first=self.step)
                 for seed in self.seeds
             ]
         )
         keys = jnp.stack(
-            [jax.random.fold_in(jax.random.key(seed), self.step) for seed in self.seeds]
+            [
+                jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _DROPOUT), self.step)
+                for seed in self.seeds
+            ]
         )
         learners, memories, losses = _train_chunk(
             self.learners,

@@ -54,7 +54,7 @@ class Sequences:
         return cls(values, offsets, vocabulary)
 
     @classmethod
-    def from_tokens(cls, sequences: Iterable[Iterable[str]]) -> Sequences:
+    def from_tokens(cls, sequences: Sequence[Sequence[str]]) -> Sequences:
         """Build from one list of tokens per sequence; the vocabulary is theirs, sorted.
 
         >>> log = Sequences.from_tokens([["tea", "milk"], ["milk", "tea", "milk"]])
@@ -62,6 +62,10 @@ class Sequences:
         (('milk', 'tea'), [0, 1, 0])
         """
         lists = [list(sequence) for sequence in sequences]
+        if any(isinstance(sequence, str) for sequence in sequences):
+            raise ValueError(
+                "a sequence is a list of tokens, not one string; split the text into tokens first."
+            )
         vocabulary = Vocabulary(tuple(sorted({token for tokens in lists for token in tokens})))
         return cls.from_lists((vocabulary.encode(tokens) for tokens in lists), vocabulary)
 

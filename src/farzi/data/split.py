@@ -21,6 +21,13 @@ class HeldOut:
     contexts: Sequences
     targets: np.ndarray
 
+    def __post_init__(self) -> None:
+        if len(self.contexts) != len(self.targets) or np.any(self.contexts.lengths == 0):
+            raise ValueError(
+                "a question needs one target and at least one event before it; leave out those "
+                "without."
+            )
+
     def __len__(self) -> int:
         return len(self.targets)
 

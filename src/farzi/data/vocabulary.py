@@ -41,9 +41,14 @@ class Vocabulary:
         """Ids of `tokens`, int32.
 
         Raises:
-            KeyError: if a token is unknown.
+            ValueError: if a token is unknown.
         """
-        return np.array([self._ids[token] for token in tokens], dtype=np.int32)
+        try:
+            return np.array([self._ids[token] for token in tokens], dtype=np.int32)
+        except KeyError as error:
+            raise ValueError(
+                f"the vocabulary has no token {error.args[0]!r}; leave it out or add it."
+            ) from None
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """The tokens that `ids` stand for; padding is left out."""

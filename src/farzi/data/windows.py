@@ -86,6 +86,8 @@ def batch_order(
     size = min(batch_size, rows)
     begin, end = first * size, (first + steps) * size
     passes = range(begin // rows, -(-end // rows))
-    order = np.concatenate([np.random.default_rng([*seed, p]).permutation(rows) for p in passes])
+    order = np.concatenate(
+        [np.random.default_rng([*seed, p + 1]).permutation(rows) for p in passes]
+    )
     skipped = begin - passes.start * rows
     return order[skipped : skipped + steps * size].reshape(steps, size).astype(np.int32)

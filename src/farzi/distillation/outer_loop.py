@@ -25,6 +25,11 @@ from farzi.models import Learner
 from farzi.storage import DistilledData
 from farzi.training import MakeLearner, Training, train
 
+# What a random stream is for stands before its seed, so that no two purposes share a stream.
+_REAL, _ORDER, _START = 201, 202, 203
+_VALIDATION_SEED = 10**9
+"""The first seed of the learners that choose the best state; evaluations use seeds below it."""
+
 
 @dataclass(frozen=True)
 class OuterStep:
@@ -98,7 +103,12 @@ def distill(
     recipe = recipe or Recipe()
     pool = pool or Pool(make_learner)
     began = time.monotonic()
+    _check_learner(make_learner, sequences, recipe)
     real = windows(sequences, recipe.context)
+    if not len(real):
+        raise ValueError(
+            "no sequence has two events, so nothing can be predicted; give longer sequences."
+        )
     questions = Questions.of(validation, recipe.context)
     if recipe.start == "noise":
         teacher = None
@@ -118,11 +128,14 @@ def distill(
     best, best_step, best_score = data, 0, start_score
     history: list[OuterStep] = []
     for step in range(1, recipe.outer_steps + 1):
-        generator = np.random.default_rng([seed, step])
+        generator = np.random.default_rng([_REAL, seed, step])
         order = np.stack(
             [
                 batch_order(
-                    recipe.sequences, recipe.batch, recipe.inner_steps, seed=[seed, step, start]
+                    recipe.sequences,
+                    recipe.batch,
+                    recipe.inner_steps,
+                    seed=[_ORDER, seed, step, start],
                 )
                 for start in range(recipe.starts)
             ]
@@ -144,7 +157,7 @@ def distill(
             on_step(history[-1])
     assert program is not None
     return Distillation(
-        DistilledData(best, sequences.vocabulary),
+        DistilledData(best, sequences.vocabulary, recipe.learner),
         best_step,
         start_score,
         tuple(history),
@@ -156,17 +169,36 @@ def distill(
 def validate(
     data: Factored, questions: Questions, make_learner: MakeLearner, recipe: Recipe
 ) -> float:
-    """Mean validation NDCG@10 of learners trained on the data as long as the inner loop is."""
+    """Mean validation NDCG@10 of learners at the best of three points of the inner loop's length.
+
+    Their starts are not those of any evaluation, which would not be fresh if data were chosen on
+    them.
+    """
     runs = recipe.validation_runs
     trained = train(
         make_learner,
         data.probabilities(),
         questions,
-        recipe.training(recipe.inner_steps),
+        recipe.learner.training(),
         rates=[recipe.inner_rate] * runs,
-        seeds=range(runs),
+        seeds=range(_VALIDATION_SEED, _VALIDATION_SEED + runs),
     )
     return float(np.mean(trained.best_scores))
+
+
+def _check_learner(make_learner: MakeLearner, sequences: Sequences, recipe: Recipe) -> None:
+    """Raise at once what would otherwise be raised after minutes, or never."""
+    table = eqx.filter_eval_shape(make_learner, jax.random.key(0)).embedding
+    if table.shape[0] != len(sequences.vocabulary):
+        raise ValueError(
+            f"the learner has embeddings for {table.shape[0]} tokens but the vocabulary has "
+            f"{len(sequences.vocabulary)}; build the learner with len(sequences.vocabulary)."
+        )
+    if recipe.start == "real" and recipe.rank > min(table.shape):
+        raise ValueError(
+            f"the rank is {recipe.rank} but the learner's embeddings span only {min(table.shape)} "
+            'dimensions; use a smaller rank or start="noise".'
+        )
 
 
 def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: int) -> Factored:
@@ -179,14 +211,14 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
             key=jax.random.key(seed),
         )
     rows = windows(sequences, recipe.length)
-    rows = random_rows(rows, recipe.sequences, np.random.default_rng(seed))
+    rows = random_rows(rows, recipe.sequences, np.random.default_rng([_START, seed]))
     return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)
 
 
 def _outer_step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Any, ...]]:
     """One step as a pure function of the data, the outer optimiser's memory, key and batches."""
     objective = MetaMatching(
-        recipe.inner_optimizer(recipe.inner_rate),
+        recipe.learner.optimizer(recipe.inner_rate),
         recipe.inner_steps,
         recipe.adjoint,
         recipe.adjoint_clip,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Literal
 
 import optax
-from jaxtyping import Array, Float
 
 from farzi.hypergradients import Adjoint, StoreStates
-from farzi.training import Training
+from farzi.training import LearnerRecipe
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Recipe:
     inner_rate: float = 0.01
     inner_eps: float = 1e-4
     inner_batch: int | None = 36
-    outer_steps: int = 800
+    outer_steps: int = 700
     outer_rate: float = 0.04
     warmup: int = 20
     final_rate: float = 0.05
@@ -84,19 +84,10 @@ class Recipe:
         """Sequences in an inner step."""
         return min(self.inner_batch or self.sequences, self.sequences)
 
-    def inner_optimizer(self, rate: float | Float[Array, ""]) -> optax.GradientTransformation:
-        """Trains learners on the distilled data: Adam, smoothed by `inner_eps`."""
-        return optax.adam(rate, eps=self.inner_eps, eps_root=self.inner_eps**2)
-
-    def training(self, max_steps: int, patience: int = 4) -> Training:
-        """How learners are to be trained on the distilled data, for up to `max_steps`."""
-        return Training(
-            batch_size=self.batch,
-            max_steps=max_steps,
-            evaluate_every=max(self.inner_steps // 3, 1),
-            patience=patience,
-            optimizer=self.inner_optimizer,
-        )
+    @cached_property
+    def learner(self) -> LearnerRecipe:
+        """How learners are trained on the distilled data, in the inner loop and afterwards."""
+        return LearnerRecipe(self.inner_steps, self.inner_rate, self.inner_eps, self.batch)
 
     def outer_schedule(self) -> optax.Schedule:
         """The rate of the outer optimiser at each outer step."""
@@ -104,6 +95,6 @@ class Recipe:
             init_value=self.outer_rate / (self.warmup + 1),
             peak_value=self.outer_rate,
             warmup_steps=self.warmup,
-            decay_steps=max(self.outer_steps, self.warmup + 1),
+            decay_steps=max(self.outer_steps - 1, self.warmup + 1),
             end_value=self.outer_rate * self.final_rate,
         )

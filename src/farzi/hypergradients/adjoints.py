@@ -33,7 +33,7 @@ class Adjoint(Protocol):
 
 @dataclass(frozen=True)
 class StoreStates:
-    """Keeps every state: memory `P T`, no step is computed twice. The fastest while it fits."""
+    """Keeps every state: memory `P T`. The fastest while it fits."""
 
     def differentiate(self, loop: InnerLoop, params: PyTree, data: PyTree) -> Result:
         """See `Adjoint`."""

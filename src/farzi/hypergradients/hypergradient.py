@@ -52,8 +52,9 @@ def hypergradient(
             be differentiable in forward mode too, so it may hold `jax.custom_jvp` but not
             `jax.custom_vjp`.
         outer_loss: `(params, batch) -> scalar`.
-        optimizer: any optax optimiser. Its square roots get the derivative 0 at 0, where optax's
-            own would be NaN. One that counts steps starts at zero in each call.
+        optimizer: any optax optimiser. Each `sqrt` in it gets the derivative 0 at 0, so that Adam
+            with `eps_root=0` gives no NaN for a coordinate without gradient. One that counts
+            steps starts at zero in each call.
         steps: T, the number of inner steps.
         adjoint: how to get the inner states back, `Checkpointed()` if not given.
         adjoint_clip: clips, at every step of the reverse pass, the derivative by the gradient of
