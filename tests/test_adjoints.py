@@ -46,9 +46,7 @@ def test_checkpoints_may_be_anywhere(every):
     assert toy.relative_error(checkpointed.adjoint_norms, stored.adjoint_norms) < 1e-13
 
 
-@pytest.mark.parametrize(
-    ("name", "steps"), [("adam", 17), ("adam", 200), ("adamw", 17), ("momentum", 17)]
-)
+@pytest.mark.parametrize(("name", "steps"), CASES)
 def test_central_differences_agree(name, steps):
     optimizer = toy.OPTIMIZERS[name]
     start, data, batch = problem()

@@ -38,7 +38,6 @@ def _keep_compiled_programs() -> None:
 
     jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("farzi") + "/jax")
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-    jax.config.update("jax_compilation_cache_max_size", 2**30)
 
 
 def main() -> None:
