@@ -21,6 +21,8 @@ NAMES = {"full": "all flights", "distilled": "**distilled**", "random": "random 
 
 def main(folder: str) -> None:
     """Rewrite what stands between the markers of README.md."""
+    if subprocess.run(["git", "diff", "--quiet", "HEAD", "--", "src"], cwd=ROOT).returncode:
+        sys.exit("src/ has changes that are not committed; commit them and run the demo again.")
     content = json.loads((Path(folder) / "results.json").read_text())
     page = (Path(folder) / "report.html").read_text()
     target = ROOT / "docs" / "results"
@@ -77,8 +79,9 @@ def table(content: dict[str, Any]) -> str:
             "",
             "![HR@10 of each kind of training data](docs/results/demo.svg)",
             "",
-            f"Commit `{commit.strip()}`, two CPU cores, {seeds} fresh starts an arm, mean ± half "
-            f"the 95 % interval; distilling took {made['seconds']:.0f} s, all of `make demo` "
+            f"Commit `{commit.strip()}`, {content['device']}; {seeds} fresh starts an arm, mean ± "
+            f"half the 95 % interval over them (not over other random draws or distillations). "
+            f"Distilling took {made['seconds']:.0f} s, the whole demo "
             f"{content['total_seconds']:.0f} s. Every number: "
             "[docs/results/demo.json](docs/results/demo.json).",
             "",
