@@ -43,7 +43,7 @@ class Plan:
     """
 
     recipe: Recipe = field(default_factory=Recipe)
-    rates: tuple[float, ...] = (1e-3, 3e-3, 1e-2, 3e-2)
+    rates: tuple[float, ...] = (2e-3, 5e-3, 1e-2, 2e-2)
     seeds: int = 4
     all: Training = field(
         default_factory=lambda: Training(max_steps=5000, evaluate_every=250, patience=3)

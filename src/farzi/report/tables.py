@@ -61,7 +61,7 @@ def provenance(results: dict[str, Any]) -> list[dict[str, Any]]:
         "Distillation": duration(made.get("seconds")),
         "Outer steps": number(made.get("outer_steps")),
         "Inner steps": number(made.get("inner_steps")),
-        "Peak memory": file_size(made.get("peak_bytes")),
+        "Memory of a step": file_size(made.get("peak_bytes")),
         "Device": setting(results.get("device")),
         "Seed": setting(results.get("seed")),
     }
