@@ -54,7 +54,9 @@ def test_central_differences_agree(name, steps):
     _, numeric, rounding = toy.central_differences(lambda data: end_loss(start, data, batch), data)
     exact = differentiate(optimizer, steps, StoreStates()).gradient
     norm = float(optax.tree.norm(exact))
-    assert rounding < 1e-7 * norm  # or the comparison would say nothing
+    # Rounding of the differences themselves may not exceed the tolerance, or the comparison would
+    # say nothing. It is largest at T = 1, where Adam's step hardly depends on the data.
+    assert rounding < 1e-6 * norm
     assert toy.distance(numeric, exact) < rounding + 1e-6 * norm
 
 
