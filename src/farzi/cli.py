@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,13 @@ def demo(
         raise ValueError(f"--seed is {seed}; use a whole number from 0 to 99999999.")
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out {out} is a file; name a folder, which may be new.")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()  # Rather now than after four minutes.
+    except OSError as error:
+        raise ValueError(
+            f"--out {out} cannot be written to ({error.strerror}); name another folder."
+        ) from None
 
     _keep_compiled_programs()
     from farzi.demo import run
