@@ -117,7 +117,8 @@ def distill(
             make_learner, jnp.asarray(real), questions, Training(), rates=[3e-3], seeds=[seed]
         ).run(0)
     data = _start(sequences, teacher, recipe, seed)
-    memory = optax.adam(recipe.outer_schedule()).init(_variable(data))
+    optimizer = optax.adam(recipe.outer_schedule())
+    memory = optimizer.init(_variable(data))
     step_key = jax.random.key(seed)
     program = None
 
@@ -143,7 +144,7 @@ def distill(
         rows = generator.integers(len(real), size=(recipe.starts, recipe.real_batch))
         inputs = (data, memory, jax.random.fold_in(step_key, step), order, real[rows])
         if program is None:
-            program = jax.jit(_outer_step(recipe, pool)).lower(*inputs).compile()
+            program = jax.jit(_outer_step(recipe, pool, optimizer)).lower(*inputs).compile()
         data, memory, loss, gradient_norm, adjoint_norm = program(*inputs)
         _check_finite(step, float(loss), float(gradient_norm), recipe)
         due = step % recipe.validate_every == 0 or step == recipe.outer_steps
@@ -215,7 +216,9 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
     return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)
 
 
-def _outer_step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Any, ...]]:
+def _outer_step(
+    recipe: Recipe, pool: Pool, optimizer: optax.GradientTransformation
+) -> Callable[..., tuple[Any, ...]]:
     """One step as a pure function of the data, the outer optimiser's memory, key and batches."""
     objective = MetaMatching(
         recipe.learner.optimizer(recipe.inner_rate),
@@ -223,7 +226,6 @@ def _outer_step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Any, ...]]:
         recipe.adjoint,
         recipe.adjoint_clip,
     )
-    optimizer = optax.adam(recipe.outer_schedule())
 
     def step(
         data: Factored,
