@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from farzi.distillation import Recipe as Recipe
     from farzi.distillation import distill as distill
     from farzi.hypergradients import Checkpointed as Checkpointed
+    from farzi.hypergradients import PaperAdam as PaperAdam
+    from farzi.hypergradients import Reversible as Reversible
     from farzi.hypergradients import StoreStates as StoreStates
+    from farzi.hypergradients import Truncated as Truncated
     from farzi.hypergradients import Unrolled as Unrolled
+    from farzi.hypergradients import adam as adam
     from farzi.hypergradients import hypergradient as hypergradient
+    from farzi.hypergradients import sgd as sgd
     from farzi.metrics import Questions as Questions
     from farzi.storage import DistilledData as DistilledData
     from farzi.storage import load as load
@@ -30,14 +35,19 @@ if TYPE_CHECKING:
 _HOME = {
     "Checkpointed": "farzi.hypergradients",
     "DistilledData": "farzi.storage",
+    "PaperAdam": "farzi.hypergradients",
     "Questions": "farzi.metrics",
     "Recipe": "farzi.distillation",
+    "Reversible": "farzi.hypergradients",
     "StoreStates": "farzi.hypergradients",
     "Training": "farzi.training",
+    "Truncated": "farzi.hypergradients",
     "Unrolled": "farzi.hypergradients",
+    "adam": "farzi.hypergradients",
     "distill": "farzi.distillation",
     "hypergradient": "farzi.hypergradients",
     "load": "farzi.storage",
+    "sgd": "farzi.hypergradients",
     "train": "farzi.training",
 }
 _MODULES = ("data", "models")
@@ -45,16 +55,21 @@ _MODULES = ("data", "models")
 __all__ = [
     "Checkpointed",
     "DistilledData",
+    "PaperAdam",
     "Questions",
     "Recipe",
+    "Reversible",
     "StoreStates",
     "Training",
+    "Truncated",
     "Unrolled",
+    "adam",
     "data",
     "distill",
     "hypergradient",
     "load",
     "models",
+    "sgd",
     "train",
 ]
 

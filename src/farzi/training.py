@@ -14,6 +14,7 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
 from farzi.data import batch_order
+from farzi.hypergradients import adam
 from farzi.losses import next_token_loss
 from farzi.metrics import Questions, rank_targets
 from farzi.models import Learner, Tokens
@@ -68,7 +69,7 @@ class LearnerRecipe:
 
     def optimizer(self, rate: float | Float[Array, ""]) -> optax.GradientTransformation:
         """Adam at any rate, with this `eps`."""
-        return optax.adam(rate, eps=self.eps, eps_root=self.eps**2)
+        return adam(rate, eps=self.eps, eps_root=self.eps**2)
 
     def training(self, max_steps: int | None = None) -> Training:
         """The training, validated three times in `steps`; `max_steps` if longer or shorter."""

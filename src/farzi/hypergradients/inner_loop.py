@@ -2,12 +2,12 @@
 
 A step reads the gradient `g` of the loss at the parameters `w`, and hands it to the optimiser:
 
-    g = d L(w, x, t) / dw          (w', s') = update(g, w, s)
+    g = d L(w, x, t) / dw          (w', s') = update(g, w, s, x)
 
 Its adjoint turns the derivatives of the outer loss by `(w', s')` into those by `(w, s)` and adds
 to the one by the data `x`:
 
-    (u, dw, ds) = update's transpose, applied to (dw', ds')
+    (u, dw, ds, dx) += update's transpose, applied to (dw', ds')
     dw += (d2 L / dw dw) u          dx += (d2 L / dx dw) u
 
 Both second-order products are one Jacobian-vector product of the gradient by `(w, x)` in direction
@@ -52,35 +52,53 @@ class Cotangent(NamedTuple):
     norms: Float[Array, " steps"]
 
 
+class Linearized(NamedTuple):
+    """The gradient of the inner loss at some parameters, and its derivative there.
+
+    Attributes:
+        gradient: `g`.
+        second_order: from a direction `u` to `((d2 L / dw dw) u, (d2 L / dx dw) u)`.
+    """
+
+    gradient: PyTree
+    second_order: Callable[[PyTree], tuple[PyTree, PyTree]]
+
+
 @dataclass(frozen=True)
 class InnerLoop:
-    """A training loop whose end point is to be differentiated by the data it read.
+    """A training loop whose end point is to be differentiated by whatever it read.
 
     Attributes:
         inner_loss: `(params, data, step) -> scalar`.
         outer_loss: `(params) -> scalar`, of the end point.
-        optimizer: any `optax.GradientTransformation`.
+        optimizer: `(data) -> optax.GradientTransformation`.
+        optimizer_reads_data: whether the optimiser really depends on the data.
         steps: T, the length of the loop.
         adjoint_clip: the largest norm of `u`; longer ones are scaled down to it. None: exact.
     """
 
     inner_loss: Callable[[PyTree, PyTree, Int[Array, ""]], Float[Array, ""]]
     outer_loss: Callable[[PyTree], Float[Array, ""]]
-    optimizer: optax.GradientTransformation
+    optimizer: Callable[[PyTree], optax.GradientTransformation]
+    optimizer_reads_data: bool
     steps: int
     adjoint_clip: float | None
 
-    def start(self, params: PyTree) -> State:
+    def start(self, params: PyTree, data: PyTree) -> State:
         """The state before the first step."""
-        return State(params, self.optimizer.init(params))
+        return State(params, self.optimizer(data).init(params))
 
     def step(self, state: State, data: PyTree, t: Int[Array, ""]) -> State:
         """One training step."""
-        return self.update(jax.grad(self.inner_loss)(state.params, data, t), state)
+        return self.update(self.gradient(state.params, data, t), state, data)
 
-    def update(self, gradient: PyTree, state: State) -> State:
+    def gradient(self, params: PyTree, data: PyTree, t: Int[Array, ""]) -> PyTree:
+        """The gradient that a step reads."""
+        return jax.grad(self.inner_loss)(params, data, t)
+
+    def update(self, gradient: PyTree, state: State, data: PyTree) -> State:
         """What the optimiser makes of a gradient."""
-        update = with_safe_sqrt(self.optimizer.update)
+        update = with_safe_sqrt(self.optimizer(data).update)
         updates, memory = update(gradient, state.memory, state.params)
         return State(optax.apply_updates(state.params, updates), memory)
 
@@ -91,29 +109,57 @@ class InnerLoop:
         norms = jnp.zeros(self.steps, loss.dtype)
         return loss, Cotangent(State(gradient, memory), jax.tree.map(jnp.zeros_like, data), norms)
 
+    def linearize(self, params: PyTree, data: PyTree, t: Int[Array, ""]) -> Linearized:
+        """The gradient that a step reads, and its derivative by parameters and data."""
+        gradients = jax.grad(self.inner_loss, argnums=(0, 1))
+        (gradient, _), second_order = jax.linearize(lambda w: gradients(w, data, t), params)
+        return Linearized(gradient, second_order)
+
     def step_back(
         self, before: State, data: PyTree, t: Int[Array, ""], cotangent: Cotangent
     ) -> Cotangent:
         """The adjoint of `step(before, data, t)`."""
-        gradients = jax.grad(self.inner_loss, argnums=(0, 1))
-        (gradient, _), second_order = jax.linearize(
-            lambda params: gradients(params, data, t), before.params
-        )
-        memory, counters = eqx.partition(before.memory, eqx.is_inexact_array)
+        return self.pull_back(before, self.linearize(before.params, data, t), data, t, cotangent)
 
-        def update(gradient: PyTree, params: PyTree, memory: PyTree) -> State:
-            after = self.update(gradient, State(params, eqx.combine(memory, counters)))
+    def pull_back(
+        self,
+        before: State,
+        linearized: Linearized,
+        data: PyTree,
+        t: Int[Array, ""],
+        cotangent: Cotangent,
+    ) -> Cotangent:
+        """The adjoint of `step(before, data, t)`, whose gradient is already linearised."""
+        memory, counters = eqx.partition(before.memory, eqx.is_inexact_array)
+        read = data if self.optimizer_reads_data else None
+
+        def update(gradient: PyTree, params: PyTree, memory: PyTree, read: PyTree) -> State:
+            state = State(params, eqx.combine(memory, counters))
+            after = self.update(gradient, state, read)
             return State(after.params, eqx.filter(after.memory, eqx.is_inexact_array))
 
-        _, transpose = jax.vjp(update, gradient, before.params, memory)
-        direction, d_params, d_memory = transpose(cotangent.state)
+        _, transpose = jax.vjp(update, linearized.gradient, before.params, memory, read)
+        direction, d_params, d_memory, d_read = transpose(cotangent.state)
         direction, norm = self.clip(direction)
-        by_params, by_data = second_order(direction)
+        by_params, by_data = linearized.second_order(direction)
+        if self.optimizer_reads_data:
+            by_data = add(by_data, d_read)
         return Cotangent(
-            State(_add(d_params, by_params), d_memory),
-            _add(cotangent.data, by_data),
+            State(add(d_params, by_params), d_memory),
+            add(cotangent.data, by_data),
             cotangent.norms.at[t].set(norm),
         )
+
+    def by_start(self, params: PyTree, data: PyTree, cotangent: Cotangent) -> tuple[PyTree, PyTree]:
+        """Derivatives by the data and by the initial parameters, at the end of the reverse pass.
+
+        What an optimiser remembers at first may depend on the parameters (an average of them).
+        """
+        _, transpose = jax.vjp(
+            lambda w, x: eqx.filter(self.start(w, x), eqx.is_inexact_array), params, data
+        )
+        by_params, by_data = transpose(cotangent.state)
+        return add(cotangent.data, by_data), by_params
 
     def clip(self, direction: PyTree) -> tuple[PyTree, Float[Array, ""]]:
         """`direction` with its norm clipped, and the norm it had."""
@@ -167,5 +213,6 @@ def read(tape: State, place: Any) -> State:
     return jax.tree.map(lambda leaf: leaf[place], tape)
 
 
-def _add(left: PyTree, right: PyTree) -> PyTree:
+def add(left: PyTree, right: PyTree) -> PyTree:
+    """The sum of two trees of one structure."""
     return jax.tree.map(jnp.add, left, right)
