@@ -5,21 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from farzi.coresets import random_rows
 from farzi.data import HeldOut, Sequences, batch_order, windows
-from farzi.distillation.meta_matching import MetaMatching
+from farzi.distillation.outer_step import Inputs, outer_optimizer, prepare, variable
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
 from farzi.distilled import Factored, from_noise, from_real
+from farzi.hypergradients import Adjoint
 from farzi.metrics import Questions
 from farzi.models import Learner
 from farzi.storage import DistilledData
@@ -40,6 +38,11 @@ class OuterStep:
         loss: real loss at the end of the inner loops, in nats a token.
         gradient_norm: norm of the hypergradient by latents and decoder.
         adjoint_norm: the largest norm of the adjoint along the inner loops, before clipping.
+        first_adjoint_norm: its norm at the first inner step, where the reverse pass ends.
+        last_adjoint_norm: its norm at the last, where the reverse pass begins. A norm that has
+            grown much from there to the first step is the sign of a chaotic inner loop. `Truncated`
+            takes back a part of the steps, and these are the first and the last of that.
+        clipped: share of the inner steps at which the adjoint was clipped.
         score: validation NDCG@10 of learners trained on the data after this step; None where
             there was no validation.
     """
@@ -48,6 +51,9 @@ class OuterStep:
     loss: float
     gradient_norm: float
     adjoint_norm: float
+    first_adjoint_norm: float
+    last_adjoint_norm: float
+    clipped: float
     score: float | None
 
 
@@ -62,6 +68,7 @@ class Distillation:
         history: every outer step.
         seconds: wall time.
         peak_bytes: memory of one outer step, as the compiler states it.
+        adjoint: how the inner loops were differentiated: what `Auto` chose, or the recipe's.
     """
 
     data: DistilledData
@@ -70,6 +77,7 @@ class Distillation:
     history: tuple[OuterStep, ...]
     seconds: float
     peak_bytes: int
+    adjoint: Adjoint
 
 
 def distill(
@@ -97,7 +105,7 @@ def distill(
         on_step: called after every outer step.
 
     Raises:
-        ValueError: if the recipe does not fit the data.
+        ValueError: if the recipe does not fit the data, or nothing the budget of `Auto`.
         FloatingPointError: if a loss or gradient is not finite.
     """
     recipe = recipe or Recipe()
@@ -110,6 +118,7 @@ def distill(
             "no sequence has two events, so nothing can be predicted; give longer sequences."
         )
     questions = Questions.of(validation, recipe.context)
+    program = prepare(recipe, pool, len(sequences.vocabulary))
     if recipe.start == "noise":
         teacher = None
     elif teacher is None:
@@ -117,10 +126,8 @@ def distill(
             make_learner, jnp.asarray(real), questions, Training(), rates=[3e-3], seeds=[seed]
         ).run(0)
     data = _start(sequences, teacher, recipe, seed)
-    optimizer = optax.adam(recipe.outer_schedule())
-    memory = optimizer.init(_variable(data))
+    memory = outer_optimizer(recipe).init(variable(data))
     step_key = jax.random.key(seed)
-    program = None
 
     def score(data: Factored) -> float:
         return validate(data, questions, make_learner, recipe)
@@ -142,28 +149,31 @@ def distill(
             ]
         )
         rows = generator.integers(len(real), size=(recipe.starts, recipe.real_batch))
-        inputs = (data, memory, jax.random.fold_in(step_key, step), order, real[rows])
-        if program is None:
-            program = jax.jit(_outer_step(recipe, pool, optimizer)).lower(*inputs).compile()
-        data, memory, loss, gradient_norm, adjoint_norm = program(*inputs)
-        _check_finite(step, float(loss), float(gradient_norm), recipe)
+        inputs = Inputs(
+            data,
+            memory,
+            jax.random.fold_in(step_key, step),
+            jnp.asarray(order),
+            jnp.asarray(real[rows]),
+        )
+        data, memory, measured = program(inputs)
+        told = {name: float(value) for name, value in jax.device_get(measured)._asdict().items()}
+        _check_finite(step, told["loss"], told["gradient_norm"], recipe)
         due = step % recipe.validate_every == 0 or step == recipe.outer_steps
         reached = score(data) if due else None
         if reached is not None and reached > best_score:
             best, best_step, best_score = data, step, reached
-        history.append(
-            OuterStep(step, float(loss), float(gradient_norm), float(adjoint_norm), reached)
-        )
+        history.append(OuterStep(step=step, score=reached, **told))
         if on_step is not None:
             on_step(history[-1])
-    assert program is not None
     return Distillation(
         DistilledData(best, sequences.vocabulary, recipe.learner),
         best_step,
         start_score,
         tuple(history),
         time.monotonic() - began,
-        _peak_bytes(program),
+        program.bytes,
+        program.adjoint,
     )
 
 
@@ -216,37 +226,6 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
     return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)
 
 
-def _outer_step(
-    recipe: Recipe, pool: Pool, optimizer: optax.GradientTransformation
-) -> Callable[..., tuple[Any, ...]]:
-    """One step as a pure function of the data, the outer optimiser's memory, key and batches."""
-    objective = MetaMatching(
-        recipe.learner.optimizer(recipe.inner_rate),
-        recipe.inner_steps,
-        recipe.adjoint,
-        recipe.adjoint_clip,
-    )
-
-    def step(
-        data: Factored,
-        memory: PyTree,
-        key: PRNGKeyArray,
-        order: Int[Array, "starts steps batch"],
-        real: Int[Array, "starts rows time"],
-    ) -> tuple[Factored, PyTree, Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-        matched = objective(data, pool.draw(recipe.starts, key), order, real)
-        updates, memory = optimizer.update(_variable(matched.gradient), memory, _variable(data))
-        norm = optax.tree.norm(matched.gradient)
-        moved = eqx.apply_updates(data, updates)
-        return moved, memory, matched.loss, norm, jnp.max(matched.adjoint_norms)
-
-    return step
-
-
-def _variable(data: Factored) -> PyTree:
-    return eqx.filter(data, eqx.is_inexact_array)
-
-
 def _check_finite(step: int, loss: float, norm: float, recipe: Recipe) -> None:
     if not np.isfinite([loss, norm]).all():
         raise FloatingPointError(
@@ -254,12 +233,3 @@ def _check_finite(step: int, loss: float, norm: float, recipe: Recipe) -> None:
             f"inner_rate ({recipe.inner_rate}) or outer_rate ({recipe.outer_rate}), or set "
             f"adjoint_clip (now {recipe.adjoint_clip})."
         )
-
-
-def _peak_bytes(program: Any) -> int:
-    analysis = program.memory_analysis()
-    return int(
-        analysis.temp_size_in_bytes
-        + analysis.argument_size_in_bytes
-        + analysis.output_size_in_bytes
-    )

@@ -9,7 +9,7 @@ from typing import Literal
 
 import optax
 
-from farzi.hypergradients import Adjoint, StoreStates
+from farzi.hypergradients import Adjoint, Auto, StoreStates
 from farzi.training import LearnerRecipe
 
 
@@ -37,7 +37,8 @@ class Recipe:
         final_rate: the rate at the last step, as a share of the highest.
         starts: inner loops averaged in an outer step.
         real_batch: real sequences that judge each inner loop.
-        adjoint: how the inner loop is differentiated.
+        adjoint: how the inner loop is differentiated; `Auto(...)` chooses by the memory of a whole
+            outer step.
         adjoint_clip: see `farzi.hypergradient`.
         validate_every: outer steps from one validation to the next.
         validation_runs: learners trained for a validation.
@@ -62,7 +63,7 @@ class Recipe:
     final_rate: float = 0.05
     starts: int = 1
     real_batch: int = 256
-    adjoint: Adjoint = field(default_factory=StoreStates)
+    adjoint: Adjoint | Auto = field(default_factory=StoreStates)
     adjoint_clip: float | None = 1.0
     validate_every: int = 50
     validation_runs: int = 3

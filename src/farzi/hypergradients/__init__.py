@@ -4,6 +4,7 @@ Knows nothing of sequences, models or distillation, and can be used without them
 """
 
 from farzi.hypergradients.adjoint import Adjoint, Derivatives
+from farzi.hypergradients.auto import Auto
 from farzi.hypergradients.checkpointed import Checkpointed
 from farzi.hypergradients.hypergradient import Hypergradient, hypergradient
 from farzi.hypergradients.optimizers import ReversibleOptimizer, adam, sgd
@@ -15,6 +16,7 @@ from farzi.hypergradients.unrolled import Unrolled
 
 __all__ = [
     "Adjoint",
+    "Auto",
     "Checkpointed",
     "Derivatives",
     "Hypergradient",

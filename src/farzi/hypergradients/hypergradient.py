@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ import optax
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, PyTree
 
 from farzi.hypergradients.adjoint import Adjoint
+from farzi.hypergradients.auto import Auto
 from farzi.hypergradients.checkpointed import Checkpointed
 from farzi.hypergradients.inner_loop import InnerLoop
 
@@ -57,7 +58,7 @@ def hypergradient(
     outer_loss: Callable[[PyTree, PyTree], Float[Array, ""]],
     optimizer: Optimizer,
     steps: int,
-    adjoint: Adjoint | None = None,
+    adjoint: Adjoint | Auto | None = None,
     *,
     adjoint_clip: float | None = None,
 ) -> Differentiate:
@@ -80,7 +81,8 @@ def hypergradient(
             the derivative 0 at 0, so that Adam with `eps_root=0` gives no NaN for a coordinate
             without gradient. One that counts steps starts at zero in each call.
         steps: T, the number of inner steps.
-        adjoint: how to get the inner states back, `Checkpointed()` if not given.
+        adjoint: how to get the inner states back, `Checkpointed()` if not given; `Auto(...)` to
+            have that chosen by the memory it needs.
         adjoint_clip: clips, at every step of the reverse pass, the derivative by the gradient of
             that step to this norm. The result is then no longer the exact derivative, and tames
             long or rough inner loops. None: exact.
@@ -91,7 +93,8 @@ def hypergradient(
         array is passed through and not differentiated. `key` is for strategies that draw.
 
     Raises:
-        ValueError: if `steps` or `adjoint_clip` is not positive.
+        ValueError: if `steps` or `adjoint_clip` is not positive; when called, if nothing fits into
+            the memory budget of `Auto`.
 
     >>> import jax.numpy as jnp, optax
     >>> fit = hypergradient(lambda w, x, t: (w - x) ** 2, lambda w, y: (w - y) ** 2,
@@ -106,11 +109,22 @@ def hypergradient(
             f"adjoint_clip is {adjoint_clip}, which would stop every derivative; use a positive "
             "norm, or None for the exact hypergradient."
         )
-    strategy = Checkpointed() if adjoint is None else adjoint
+    chosen: list[tuple[Any, Adjoint]] = []
     reads_data = not isinstance(optimizer, optax.GradientTransformation)
 
     def make_optimizer(data: PyTree) -> optax.GradientTransformation:
         return optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(data)
+
+    def strategy_for(start: PyTree, data: PyTree, batch: PyTree) -> Adjoint:
+        if not isinstance(adjoint, Auto):
+            return Checkpointed() if adjoint is None else adjoint
+
+        def make(candidate: Adjoint) -> Differentiate:
+            return hypergradient(
+                inner_loss, outer_loss, optimizer, steps, candidate, adjoint_clip=adjoint_clip
+            )
+
+        return adjoint.choose_for(make, (start, data, batch), make_optimizer(data), steps, chosen)
 
     def differentiate(
         start: PyTree, data: PyTree, batch: PyTree, *, key: PRNGKeyArray | None = None
@@ -127,6 +141,7 @@ def hypergradient(
             steps=steps,
             adjoint_clip=adjoint_clip,
         )
+        strategy = strategy_for(start, data, batch)
         loss, by_data, by_start, norms = strategy.differentiate(loop, params, variable, key)
         clipped = jnp.zeros_like(norms) if adjoint_clip is None else norms > adjoint_clip
         finite = [

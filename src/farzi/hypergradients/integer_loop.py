@@ -34,8 +34,8 @@ class Fixed(NamedTuple):
     buffers: tuple[UInt[Array, " parameters"], ...]
 
 
-Aside = tuple[UInt[Array, "fillings parameters"], ...]
-"""Full buffers that were put aside, for each moment."""
+Aside = tuple[UInt[Array, "_ parameters"], ...]
+"""Full buffers that were put aside, for each moment: `[times, parameters]`."""
 
 
 class IntegerLoop:

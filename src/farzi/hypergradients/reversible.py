@@ -16,7 +16,7 @@ from farzi.hypergradients.inner_loop import InnerLoop
 from farzi.hypergradients.integer_loop import LARGEST_PARAMETER, IntegerLoop
 from farzi.hypergradients.optimizers import ReversibleOptimizer
 
-_MARGIN = 16
+_MARGIN = 64
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Reversible:
     Attributes:
         largest_gradient: what a coordinate of any gradient may be at the most. The smaller it is,
             the finer the numbers: those for squares of gradients are about
-            `largest_gradient ** 2 / 2 ** 61`. None: 16 times the largest coordinate of the first
+            `largest_gradient ** 2 / 2 ** 61`. None: 64 times the largest coordinate of the first
             gradient.
 
     Raises:

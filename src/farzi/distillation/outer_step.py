@@ -1,0 +1,182 @@
+"""One outer step as a compiled program: `distill` runs it, and `plan` tells what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+
+from farzi.distillation.meta_matching import MetaMatching
+from farzi.distillation.pool import Pool
+from farzi.distillation.recipe import Recipe
+from farzi.distilled import Factored, from_noise
+from farzi.hypergradients import Adjoint, Auto
+from farzi.hypergradients.auto import state_bytes
+from farzi.hypergradients.budget import program_bytes
+
+# Folded into the key of an outer step; `Pool.draw` splits that key, which gives 0, 1 and 2.
+_ADJOINT = 204
+
+
+class Inputs(NamedTuple):
+    """What an outer step reads, or the shapes of that.
+
+    Attributes:
+        data: the distilled data.
+        memory: the outer optimiser's.
+        key: decides on the starts, and on what an adjoint draws.
+        order: rows of the distilled data that each inner step reads, `[starts, steps, batch]`.
+        real: real sequences, `[starts, rows, time]`.
+    """
+
+    data: Factored
+    memory: PyTree
+    key: PRNGKeyArray
+    order: Int[Array, "starts steps batch"]
+    real: Int[Array, "starts rows time"]
+
+
+class Measured(NamedTuple):
+    """What an outer step tells about itself; see `OuterStep`."""
+
+    loss: Float[Array, ""]
+    gradient_norm: Float[Array, ""]
+    adjoint_norm: Float[Array, ""]
+    first_adjoint_norm: Float[Array, ""]
+    last_adjoint_norm: Float[Array, ""]
+    clipped: Float[Array, ""]
+
+
+@dataclass(frozen=True, eq=False)
+class OuterProgram:
+    """A compiled outer step.
+
+    Attributes:
+        adjoint: how it differentiates the inner loops.
+        compiled: the program.
+    """
+
+    adjoint: Adjoint
+    compiled: Any
+
+    def __call__(self, inputs: Inputs) -> tuple[Factored, PyTree, Measured]:
+        """The data after the step, the outer optimiser's memory, and what there is to tell."""
+        return self.compiled(*inputs)
+
+    @property
+    def bytes(self) -> int:
+        """Its memory at work, as the compiler states it."""
+        return program_bytes(self.compiled)
+
+
+def prepare(recipe: Recipe, pool: Pool, vocabulary: int) -> OuterProgram:
+    """The program of a recipe's outer step; `Auto` chooses by the memory of all of it.
+
+    Args:
+        recipe: the settings.
+        pool: starting points of the inner loops.
+        vocabulary: number of tokens.
+
+    Raises:
+        ValueError: if no strategy fits into the budget of `Auto`.
+    """
+
+    def compile(adjoint: Adjoint) -> Any:
+        return compile_step(replace(recipe, adjoint=adjoint), pool, vocabulary)
+
+    if not isinstance(recipe.adjoint, Auto):
+        return OuterProgram(recipe.adjoint, compile(recipe.adjoint))
+    adjoint, search = recipe.adjoint.choose(
+        compile,
+        recipe.learner.optimizer(recipe.inner_rate),
+        recipe.inner_steps,
+        states_bytes(recipe, pool),
+    )
+    return OuterProgram(adjoint, search.program)
+
+
+def compile_step(recipe: Recipe, pool: Pool, vocabulary: int) -> Any:
+    """The program of an outer step, for exactly the adjoint that the recipe names."""
+    return jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary)).compile()
+
+
+def states_bytes(recipe: Recipe, pool: Pool) -> int:
+    """Bytes of one state of the inner loops, of all starts together."""
+    starts = eqx.filter_eval_shape(pool.draw, recipe.starts, jax.random.key(0))
+    return state_bytes(recipe.learner.optimizer(recipe.inner_rate), starts)
+
+
+def outer_optimizer(recipe: Recipe) -> optax.GradientTransformation:
+    """What moves the distilled data."""
+    return optax.adam(recipe.outer_schedule())
+
+
+def variable(data: Factored) -> PyTree:
+    """What of the distilled data the outer optimiser moves."""
+    return eqx.filter(data, eqx.is_inexact_array)
+
+
+def input_shapes(recipe: Recipe, vocabulary: int) -> Inputs:
+    """Shapes and types of what an outer step reads."""
+
+    def start(key: PRNGKeyArray) -> tuple[Factored, PyTree]:
+        data = from_noise(
+            recipe.sequences, recipe.length + 1, vocabulary, rank=recipe.rank, key=key
+        )
+        if recipe.start == "real":  # Those are of 32 bits whatever JAX's default is.
+            data = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), data)
+        return data, outer_optimizer(recipe).init(variable(data))
+
+    data, memory = jax.eval_shape(start, jax.random.key(0))
+    return Inputs(
+        data,
+        memory,
+        jax.eval_shape(jax.random.key, 0),
+        _integers(recipe.starts, recipe.inner_steps, recipe.batch),
+        _integers(recipe.starts, recipe.real_batch, recipe.context + 1),
+    )
+
+
+def _integers(*shape: int) -> Any:
+    return jax.ShapeDtypeStruct(shape, jnp.int32)
+
+
+def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Factored, PyTree, Measured]]:
+    """One step as a pure function of `Inputs`."""
+    optimizer = outer_optimizer(recipe)
+    objective = MetaMatching(
+        recipe.learner.optimizer(recipe.inner_rate),
+        recipe.inner_steps,
+        recipe.adjoint,
+        recipe.adjoint_clip,
+    )
+
+    def step(
+        data: Factored,
+        memory: PyTree,
+        key: PRNGKeyArray,
+        order: Int[Array, "starts steps batch"],
+        real: Int[Array, "starts rows time"],
+    ) -> tuple[Factored, PyTree, Measured]:
+        starts = pool.draw(recipe.starts, key)
+        matched = objective(data, starts, order, real, key=jax.random.fold_in(key, _ADJOINT))
+        updates, memory = optimizer.update(variable(matched.gradient), memory, variable(data))
+        norms = matched.adjoint_norms
+        taken_back = norms > 0
+        measured = Measured(
+            matched.loss,
+            optax.tree.norm(matched.gradient),
+            jnp.max(norms),
+            norms[jnp.argmax(taken_back)],
+            norms[::-1][jnp.argmax(taken_back[::-1])],
+            matched.clipped,
+        )
+        return eqx.apply_updates(data, updates), memory, measured
+
+    return step

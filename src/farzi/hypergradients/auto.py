@@ -1,0 +1,245 @@
+"""The fastest strategy that fits into the memory there is."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import optax
+from jaxtyping import PyTree
+
+from farzi.hypergradients.adjoint import Adjoint
+from farzi.hypergradients.budget import format_bytes, parse_bytes, program_bytes
+from farzi.hypergradients.checkpointed import Checkpointed
+from farzi.hypergradients.fixed_point import decay
+from farzi.hypergradients.optimizers import ReversibleOptimizer
+from farzi.hypergradients.reversible import Reversible
+from farzi.hypergradients.stored import StoreStates
+from farzi.hypergradients.truncated import Truncated
+
+# The order, from the fastest, is that of benchmarks/hypergradient.py.
+FASTEST_FIRST: tuple[Adjoint, ...] = (
+    StoreStates(),
+    Checkpointed(),
+    Checkpointed(levels=3),
+    Reversible(),
+    Checkpointed(levels=4),
+    Checkpointed(levels=6),
+)
+"""What `Auto` chooses from: the exact strategies."""
+
+_logger = logging.getLogger("farzi")
+
+
+class Tried(NamedTuple):
+    """What a strategy needs.
+
+    Attributes:
+        adjoint: the strategy.
+        bytes: memory of the whole program as the compiler states it; where the states that are kept
+            are too much already, nothing was compiled, and this is what they alone take.
+        compiled: which of the two.
+    """
+
+    adjoint: Adjoint
+    bytes: int
+    compiled: bool
+
+
+class Search(NamedTuple):
+    """How the first strategy that fits was found.
+
+    Attributes:
+        tried: what was looked at, in that order; the last is the one that fits, if one does.
+        program: compiled with that one; None if none fits.
+    """
+
+    tried: tuple[Tried, ...]
+    program: Any
+
+    @property
+    def least(self) -> Tried:
+        """What needs the least."""
+        return min(self.tried, key=lambda tried: tried.bytes)
+
+
+@dataclass(frozen=True)
+class Auto:
+    """Chooses the fastest exact strategy that fits into a memory budget.
+
+    Each candidate is compiled, from the fastest on, until the memory that the compiler states for
+    it is within the budget; nothing is run. Which one it was is logged (logger "farzi", level INFO)
+    and, by `farzi.distill`, told in its outcome.
+
+    In `farzi.hypergradient` the choice is made when the function is traced for new shapes. The
+    program measured is then that of one call: within `jax.vmap` that of one element, so a budget
+    has to be divided by their number, and whatever else a caller compiles around it is not counted.
+
+    Attributes:
+        memory_budget: bytes, or text such as "4 GB".
+
+    Raises:
+        ValueError: if that is no amount of memory; when it chooses, if nothing fits.
+    """
+
+    memory_budget: int | str
+
+    def __post_init__(self) -> None:
+        self.bytes  # noqa: B018  An impossible budget is told now and not in an hour.
+
+    @property
+    def bytes(self) -> int:
+        """The budget in bytes."""
+        return parse_bytes(self.memory_budget)
+
+    def choose(
+        self,
+        compile: Callable[[Adjoint], Any],
+        optimizer: optax.GradientTransformation,
+        steps: int,
+        state_bytes: int,
+    ) -> tuple[Adjoint, Search]:
+        """The fastest strategy that fits, and the program compiled with it.
+
+        Args:
+            compile: the program with a strategy, as `jax.stages.Compiled`.
+            optimizer: of the inner loop.
+            steps: of the inner loop.
+            state_bytes: of one state, which is parameters and optimiser's memory.
+
+        Raises:
+            ValueError: if none fits.
+        """
+        search = first_that_fits(
+            candidates(optimizer), compile, steps=steps, state_bytes=state_bytes, budget=self.bytes
+        )
+        if search.program is None:
+            least = search.least
+            raise ValueError(
+                f"no strategy fits into a memory budget of {format_bytes(self.bytes)}: the most "
+                f"frugal, {written(least.adjoint)}, needs {'' if least.compiled else 'more than '}"
+                f"{format_bytes(least.bytes)}; raise memory_budget, or use fewer inner steps, "
+                "smaller batches or a smaller model."
+            )
+        chosen = search.tried[-1]
+        _logger.info(
+            "Auto(%s) chose %s, which needs %s",
+            format_bytes(self.bytes),
+            written(chosen.adjoint),
+            format_bytes(chosen.bytes),
+        )
+        return chosen.adjoint, search
+
+    def choose_for(
+        self,
+        make: Callable[[Adjoint], Callable[..., Any]],
+        arguments: PyTree,
+        optimizer: optax.GradientTransformation,
+        steps: int,
+        chosen: list[tuple[Any, Adjoint]],
+    ) -> Adjoint:
+        """The fastest strategy that fits for a hypergradient of arguments of these shapes.
+
+        Args:
+            make: the hypergradient with a strategy, a function of the arguments.
+            arguments: start, data and batch, which may be traced; start comes first.
+            optimizer: of the inner loop.
+            steps: of the inner loop.
+            chosen: what was chosen before, for shapes seen before; the choice is added.
+        """
+        arrays, rest = eqx.partition(arguments, eqx.is_array)
+        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), arrays)
+        seen = (*jax.tree.flatten(shapes), *jax.tree.flatten(rest))
+        for before, adjoint in chosen:
+            if before == seen:
+                return adjoint
+
+        def compile(adjoint: Adjoint) -> Any:
+            differentiate = make(adjoint)
+            program = jax.jit(lambda arrays: differentiate(*eqx.combine(arrays, rest)))
+            return program.lower(shapes).compile()
+
+        adjoint, _ = self.choose(compile, optimizer, steps, state_bytes(optimizer, shapes[0]))
+        chosen.append((seen, adjoint))
+        return adjoint
+
+
+def first_that_fits(
+    strategies: Iterable[Adjoint],
+    compile: Callable[[Adjoint], Any],
+    *,
+    steps: int,
+    state_bytes: int,
+    budget: int,
+) -> Search:
+    """Compile strategies one after the other until one needs no more than `budget` bytes.
+
+    Those whose kept states alone are too much are passed over without compiling them.
+    """
+    tried: list[Tried] = []
+    for adjoint in strategies:
+        kept = kept_states(adjoint, steps) * state_bytes
+        if kept > budget:
+            tried.append(Tried(adjoint, kept, compiled=False))
+            continue
+        program = compile(adjoint)
+        tried.append(Tried(adjoint, program_bytes(program), compiled=True))
+        if tried[-1].bytes <= budget:
+            return Search(tuple(tried), program)
+    return Search(tuple(tried), None)
+
+
+def candidates(optimizer: optax.GradientTransformation) -> tuple[Adjoint, ...]:
+    """What `Auto` chooses from for this optimiser, fastest first."""
+    reversible = _can_be_reversed(optimizer)
+    return tuple(a for a in FASTEST_FIRST if reversible or not isinstance(a, Reversible))
+
+
+def _can_be_reversed(optimizer: optax.GradientTransformation) -> bool:
+    if not isinstance(optimizer, ReversibleOptimizer):
+        return False
+    try:
+        for moment in optimizer.moments:
+            decay(moment.decay)
+    except ValueError:
+        return False
+    return True
+
+
+def kept_states(adjoint: Adjoint, steps: int) -> int:
+    """How many states of the loop a strategy holds at once, as far as that is known."""
+    if isinstance(adjoint, StoreStates):
+        return steps
+    if isinstance(adjoint, Checkpointed):
+        return adjoint.schedule(steps).places
+    if isinstance(adjoint, Truncated):
+        return min(adjoint.window, steps)
+    return 0
+
+
+def state_bytes(optimizer: optax.GradientTransformation, start: PyTree) -> int:
+    """Bytes of the parameters and the optimiser's memory; `start` may be shapes."""
+    params = eqx.filter(start, _is_inexact)
+    memory = jax.eval_shape(optimizer.init, params)
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((params, memory)))
+
+
+def _is_inexact(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jax.numpy.issubdtype(leaf.dtype, jax.numpy.inexact)
+
+
+def written(adjoint: Any) -> str:
+    """A strategy as one would write it: without the settings that are as they are by default.
+
+    >>> written(Checkpointed(levels=3))
+    'Checkpointed(levels=3)'
+    """
+    if not is_dataclass(adjoint):
+        return repr(adjoint)
+    given = ((setting, getattr(adjoint, setting.name)) for setting in fields(adjoint))
+    settings = [f"{setting.name}={v!r}" for setting, v in given if v != setting.default]
+    return f"{type(adjoint).__name__}({', '.join(settings)})"

@@ -1,0 +1,392 @@
+"""Whether a hypergradient can be trusted, and whether its outer loss is smooth enough to descend.
+
+Training is repeated without any of the machinery for derivatives, from data moved a little forth
+and back along random directions. The difference of the two losses, over the distance, tends to the
+derivative as the distance shrinks, until rounding is all that is left of it. What these quotients
+settle at says whether the derivative is right; how soon they do, how smooth the outer loss is.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Float64, Int, PRNGKeyArray, PyTree
+
+from farzi.hypergradients.adjoint import Adjoint
+from farzi.hypergradients.hypergradient import Hypergradient, Optimizer, hypergradient
+from farzi.hypergradients.truncated import Truncated
+
+_STEP_SIZES = 10.0 ** -np.arange(1, 11)
+_SETTLED = 1e-3  # Quotients further than this from their neighbours are nothing to compare with.
+_TOLERANCE = 1e-4  # What a derivative in float64 may be off, beyond what the quotients are.
+_CLOSE = 0.1  # Up to here a derivative describes what a change of the data does.
+_SMOOTH = 1e-3  # What a step of an outer Adam at a low rate changes in data of unit scale.
+_CHANCE = 5  # How much noisier one pair of quotients may be by chance than another.
+_GROWTH = 1e3
+_COLUMNS = 8
+
+_ADVICE = (
+    "Lower the inner learning rate, raise Adam's eps or eps_root, shorten the loop, or descend "
+    "with an adjoint_clip."
+)
+_FIXED_DTYPE = (
+    "check_hypergradient() runs the losses and the optimiser in float64: arrays that they make "
+    "have to take their dtype from an argument, not be float32 whatever comes."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class HypergradientCheck:
+    """What `check_hypergradient` found; `print` it to read it.
+
+    To change the data by `h` is to move each of its arrays by `h` times its own norm; derivatives
+    and quotients are rates per such change. How far two of them are apart is the root mean square
+    over the directions, relative to that of the settled quotients.
+
+    Attributes:
+        by: what was changed, the data or the start.
+        derivatives: what the hypergradient says of each direction.
+        step_sizes: changes made, largest first.
+        quotients: what training says of each direction and change: central differences.
+        settled_at: the change at which the quotients are nearest to their limit, found without a
+            look at the derivatives.
+        settled_within: how far they are there from those of the next smaller change.
+        error: how far the derivatives are from the quotients at `settled_at`.
+        rounding: how far one rounding of the loss puts these off.
+        agrees: whether the quotients settle, to 0.1 % at least, and the derivatives are what they
+            settle at, to 0.01 % and three times `settled_within`.
+        smooth_up_to: the largest change up to which, from `settled_at` on, the quotients stay
+            within 10 % of what they settle at; 0 if they do not settle.
+        precision_error: distance of the gradient in the precision of the arguments from that in
+            float64, over the norm of the latter.
+        precision_cosine: cosine of the angle between the two.
+        adjoint_norms: as in `Hypergradient`, in float64.
+        clipped: share of the steps at which the adjoint was clipped.
+        finite: whether loss and gradients are finite, in float64 and as given.
+    """
+
+    by: Literal["data", "start"]
+    derivatives: Float64[np.ndarray, " directions"]
+    step_sizes: Float64[np.ndarray, " sizes"]
+    quotients: Float64[np.ndarray, "directions sizes"]
+    settled_at: float
+    settled_within: float
+    error: float
+    rounding: float
+    agrees: bool
+    smooth_up_to: float
+    precision_error: float
+    precision_cosine: float
+    adjoint_norms: Float64[np.ndarray, " steps"]
+    clipped: float
+    finite: bool
+
+    @property
+    @np.errstate(invalid="ignore")
+    def differences(self) -> Float64[np.ndarray, "directions sizes"]:
+        """How far each quotient is from the derivative."""
+        scale = _rms(self.quotients[:, self.step_sizes == self.settled_at])
+        return np.abs(self.quotients - self.derivatives[:, None]) / (scale or 1.0)
+
+    def __str__(self) -> str:
+        columns = self.differences[:_COLUMNS]
+        lines = [
+            f"Hypergradient of {len(self.adjoint_norms)} inner steps by the {self.by}, in float64",
+            "",
+            "  change  relative difference of quotient and derivative, by direction",
+            " " * 8 + "".join(f"{k + 1:>9}" for k in range(len(columns))),
+        ]
+        for size, row in zip(self.step_sizes, columns.T, strict=True):
+            lines.append(f"{size:>8.0e}" + "".join(f"{value:>9.0e}" for value in row))
+        wrapped = (textwrap.fill(text, 80, subsequent_indent="  ") for text in self._verdicts())
+        return "\n".join([*lines, "", *wrapped])
+
+    def _verdicts(self) -> list[str]:
+        if not self.finite:
+            return [
+                "NOT FINITE: a loss or a gradient is NaN or infinite. Lower the inner learning "
+                "rate, and see that no loss divides by zero or takes the root of it."
+            ]
+        settle = (
+            f"the quotients settle at a change of {self.settled_at:.0e}, to within "
+            f"{self.settled_within:.0e}; the derivatives are {self.error:.0e} from them."
+        )
+        if not self.settled_within <= _SETTLED:
+            agreement = (
+                "UNDECIDED: the quotients settle nowhere. The outer loss is rough at all scales, "
+                f"or rounding hides that it depends on the {self.by}. {_ADVICE}"
+            )
+        elif self.agrees and not self.derivatives.any():
+            agreement = f"AGREES: all derivatives are 0. Do the losses depend on the {self.by}?"
+        elif self.agrees:
+            agreement = f"AGREES: {settle}"
+        elif self.clipped:
+            agreement = (
+                f"DISAGREES: {settle} The adjoint was clipped at {self.clipped:.0%} of the steps, "
+                "which makes it an approximation; for the derivative, use adjoint_clip=None."
+            )
+        else:
+            agreement = (
+                f"DISAGREES: {settle} The strategy is an approximation, or something in the losses "
+                "or the optimiser has a derivative that is not its own: stop_gradient, a custom "
+                "rule, rounding to float32 or to integers."
+            )
+        smoothness = (
+            f"for changes of the {self.by} up to {self.smooth_up_to:.0e} of its norm the quotients "
+            "are within 10 % of what they settle at"
+        )
+        if self.smooth_up_to >= _SMOOTH:
+            smoothness = f"SMOOTH: {smoothness}."
+        else:
+            smoothness = f"ROUGH: only {smoothness}, and an outer step goes further. {_ADVICE}"
+        precision = (
+            f"PRECISION: the gradient in the precision given is {self.precision_error:.0e} from "
+            f"that in float64, with a cosine of {self.precision_cosine:.6f}."
+        )
+        if not self.precision_error <= _CLOSE:
+            precision += (
+                " Raise Adam's eps_root, or use jax_enable_x64; but random numbers that are drawn "
+                "in a loss may make the difference, too."
+            )
+        first, last = self.adjoint_norms[0], self.adjoint_norms[-1]
+        adjoints = f"ADJOINTS: norm {first:.0e} at the first step, {last:.0e} at the last."
+        if self.adjoint_norms.max() > _GROWTH * last:
+            adjoints += " They explode: lower the inner learning rate, or shorten the loop."
+        decided = self.settled_within <= _SETTLED
+        return [agreement, *([smoothness] if decided else []), precision, adjoints]
+
+
+def check_hypergradient(
+    inner_loss: Callable[[PyTree, PyTree, Int[Array, ""]], Float[Array, ""]],
+    outer_loss: Callable[[PyTree, PyTree], Float[Array, ""]],
+    optimizer: Optimizer,
+    steps: int,
+    adjoint: Adjoint | None = None,
+    *,
+    start: PyTree,
+    data: PyTree,
+    batch: PyTree,
+    key: PRNGKeyArray,
+    by: Literal["data", "start"] = "data",
+    directions: int = 4,
+    adjoint_clip: float | None = None,
+) -> HypergradientCheck:
+    """Compare a hypergradient with central differences in float64, and see how these settle.
+
+    All arguments but `key`, `by` and `directions` are those of `hypergradient` and of the function
+    that it returns. Floating-point arrays are converted to float64 here; everything else is left as
+    it is. Trains `20 * directions` times, one after the other in one compiled program with the
+    memory of one training, and differentiates twice: in float64, and in the precision given.
+
+    The losses must not fix the dtype of arrays that they make. If they draw random numbers they
+    should fix theirs: JAX draws others in float64, and then the two precisions differ in that too.
+
+    Args:
+        inner_loss: `(params, data, step) -> scalar`.
+        outer_loss: `(params, batch) -> scalar`.
+        optimizer: an optax optimiser, or a function from the data to one.
+        steps: T, the number of inner steps.
+        adjoint: the strategy under test, `Checkpointed()` if not given.
+        start: initial parameters.
+        data: what the training reads.
+        batch: what the outer loss reads.
+        key: for the random directions, and for the strategy.
+        by: which derivative is checked.
+        directions: how many; a direction moves each array along a random unit vector.
+        adjoint_clip: see `hypergradient`. Where it clips, the result is no derivative.
+
+    Raises:
+        ValueError: if `directions` is not positive, nothing in what is to be moved is
+            floating-point, or the strategy is a `Truncated` that leaves steps out.
+
+    >>> check = check_hypergradient(
+    ...     lambda w, x, t: (w - x) ** 2, lambda w, y: (w - y) ** 2, optax.sgd(0.25), 10,
+    ...     start=jnp.zeros(()), data=jnp.ones(()), batch=jnp.zeros(()), key=jax.random.key(0))
+    >>> check.agrees, check.smooth_up_to
+    (True, 0.1)
+    """
+    if directions < 1:
+        raise ValueError(f"directions is {directions}, which compares nothing; use >= 1.")
+    if by not in ("data", "start"):
+        raise ValueError(f"by is {by!r}, which is no derivative here; use 'data' or 'start'.")
+    if not jax.tree.leaves(eqx.filter(data if by == "data" else start, eqx.is_inexact_array)):
+        raise ValueError(
+            f"The {by} holds no floating-point array to differentiate by; convert what may vary "
+            f"in it, or use by={'start' if by == 'data' else 'data'!r}."
+        )
+    if isinstance(adjoint, Truncated) and adjoint.window < steps:
+        raise ValueError(
+            f"{adjoint} differentiates another function than the loss after {steps} steps and "
+            "cannot agree; check Checkpointed(), for the smoothness is the same."
+        )
+    differentiate = eqx.filter_jit(
+        hypergradient(inner_loss, outer_loss, optimizer, steps, adjoint, adjoint_clip=adjoint_clip)
+    )
+    change_key, adjoint_key = jax.random.split(key)
+    given = differentiate(start, data, batch, key=adjoint_key)
+    # Arrays of 32 bits that the losses close over are promoted.
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        start, data, batch = jax.tree.map(
+            lambda x: jnp.asarray(x).astype(jnp.float64) if eqx.is_inexact_array(x) else x,
+            (start, data, batch),
+        )
+        moved = eqx.filter(data if by == "data" else start, eqx.is_inexact_array)
+        changes = _changes(moved, directions, change_key)
+        try:
+            exact = differentiate(start, data, batch, key=adjoint_key)
+            losses = eqx.filter_jit(_train_again)(
+                inner_loss,
+                outer_loss,
+                optimizer,
+                steps,
+                start,
+                data,
+                batch,
+                (None, changes) if by == "data" else (changes, None),
+                jnp.concatenate([_STEP_SIZES, -_STEP_SIZES]),
+            )
+        except TypeError as error:
+            error.add_note(_FIXED_DTYPE)
+            raise
+    return _judge(by, given, exact, changes, np.asarray(losses))
+
+
+def _changes(moved: PyTree, directions: int, key: PRNGKeyArray) -> PyTree:
+    """Random directions `[directions, ...]`; each array has the norm of the one that it moves."""
+    leaves, structure = jax.tree.flatten(moved)
+
+    def draw(key: PRNGKeyArray, leaf: Array) -> Float64[Array, "directions ..."]:
+        rows = jax.random.normal(key, (directions, leaf.size), jnp.float64)
+        # Zeros have no scale of their own.
+        norm = jnp.where(jnp.any(leaf != 0), jnp.linalg.norm(leaf), math.sqrt(leaf.size))
+        rows = rows * (norm / jnp.linalg.norm(rows, axis=1, keepdims=True))
+        return rows.reshape(directions, *leaf.shape)
+
+    keys = jax.random.split(key, len(leaves))
+    return jax.tree.unflatten(structure, map(draw, keys, leaves))
+
+
+def _train_again(
+    inner_loss: Callable[..., Any],
+    outer_loss: Callable[..., Any],
+    optimizer: Optimizer,
+    steps: int,
+    start: PyTree,
+    data: PyTree,
+    batch: PyTree,
+    changes: PyTree,
+    sizes: Float64[Array, " sizes"],
+) -> Float[Array, "directions sizes"]:
+    """Outer losses after training with optax alone, so that they owe nothing to what they judge."""
+
+    def end_loss(start: PyTree, data: PyTree) -> Float[Array, ""]:
+        params, fixed = eqx.partition(start, eqx.is_inexact_array)
+        made = optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(data)
+
+        def step(t: Int[Array, ""], carry: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+            params, memory = carry
+            gradient = jax.grad(lambda w: inner_loss(eqx.combine(w, fixed), data, t))(params)
+            updates, memory = made.update(gradient, memory, params)
+            return optax.apply_updates(params, updates), memory
+
+        # Bounds of 32 bits: the loss gets steps of the type that it gets without float64.
+        first, last = jnp.asarray(0, jnp.int32), jnp.asarray(steps, jnp.int32)
+        params, _ = lax.fori_loop(first, last, step, (params, made.init(params)))
+        return outer_loss(eqx.combine(params, fixed), batch)
+
+    def changed(change: PyTree, size: Float64[Array, ""]) -> Float[Array, ""]:
+        updates = jax.tree.map(lambda leaf: size * leaf, change)
+        return end_loss(*eqx.apply_updates((start, data), updates))
+
+    return lax.map(lambda change: lax.map(lambda size: changed(change, size), sizes), changes)
+
+
+# Where training diverges quotients are NaN, of which no comparison below is true.
+@np.errstate(all="ignore")
+def _judge(
+    by: Literal["data", "start"],
+    given: Hypergradient,
+    exact: Hypergradient,
+    changes: PyTree,
+    losses: Float[np.ndarray, "directions sizes"],
+) -> HypergradientCheck:
+    forth, back = np.split(losses.astype(np.float64), 2, axis=1)
+    quotients = (forth - back) / (2 * _STEP_SIZES)
+    one_rounding = float(jnp.finfo(losses.dtype).eps) * float(np.abs(forth[:, -1]).mean())
+    at, within = _settle(quotients, one_rounding)
+    settled = quotients[:, at]
+    scale = _rms(settled)
+    smooth = at
+    while smooth > 0 and _rms(quotients[:, smooth - 1] - settled) <= _CLOSE * scale:
+        smooth -= 1
+    gradients = [
+        result.gradient if by == "data" else result.start_gradient for result in (exact, given)
+    ]
+    gradient, rounded = (_rows(gradient, 1)[0] for gradient in gradients)
+    norms = np.linalg.norm(gradient), np.linalg.norm(rounded)
+    derivatives = _rows(changes, len(losses)) @ gradient
+    error, within = _over(_rms(derivatives - settled), scale), _over(within, scale)
+    finite = bool(exact.finite & given.finite)
+    return HypergradientCheck(
+        by=by,
+        derivatives=derivatives,
+        step_sizes=_STEP_SIZES,
+        quotients=quotients,
+        settled_at=float(_STEP_SIZES[at]),
+        settled_within=within,
+        error=error,
+        rounding=_over(one_rounding / _STEP_SIZES[at], scale),
+        agrees=finite and within <= _SETTLED and error <= _TOLERANCE + 3 * within,
+        smooth_up_to=float(_STEP_SIZES[smooth]) if within <= _SETTLED else 0.0,
+        precision_error=_over(np.linalg.norm(rounded - gradient), norms[0]),
+        precision_cosine=_over(rounded @ gradient, norms[0] * norms[1]) if any(norms) else 1.0,
+        adjoint_norms=np.asarray(exact.adjoint_norms, np.float64),
+        clipped=float(exact.clipped),
+        finite=finite,
+    )
+
+
+def _settle(quotients: Float64[np.ndarray, "directions sizes"], noise: float) -> tuple[int, float]:
+    """Where quotients are nearest to their limit, and how far they are from their neighbours there.
+
+    Rounding, divided by the change, is what tells the quotients of the smallest changes apart. It
+    fades toward larger ones until the rest of the series shows. The step before that is the best;
+    where neighbours differ least may also be where the trend of a rough loss shows.
+    """
+    apart = [_rms(step) for step in np.diff(quotients, axis=1).T]
+    limits = [_SETTLED * _rms(column) for column in quotients.T]
+    finest, found = noise, None
+    for i in reversed(range(len(apart))):
+        seen = apart[i] * _STEP_SIZES[i + 1]
+        if found is not None and not seen <= _CHANCE * noise:
+            break
+        if apart[i] <= limits[i] and finest / _STEP_SIZES[i + 1] <= limits[i]:
+            found = i
+        noise = max(noise, seen)
+    if not quotients.any():
+        return 0, 0.0
+    return (len(apart) - 1, math.inf) if found is None else (found, apart[found])
+
+
+def _rows(tree: PyTree, count: int) -> Float64[np.ndarray, "count numbers"]:
+    """All numbers of a tree in that many rows."""
+    leaves = [np.asarray(leaf, np.float64).reshape(count, -1) for leaf in jax.tree.leaves(tree)]
+    return np.concatenate(leaves, axis=1)
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _over(part: Any, whole: Any) -> float:
+    return 0.0 if part == 0 else float(np.divide(part, whole))
