@@ -37,11 +37,18 @@ def test_strategies_equal_plain_autodiff(name, steps):
         assert toy.relative_error(result.adjoint_norms, norms) < 1e-10
 
 
-@pytest.mark.parametrize("every", [1, 3, 17, 50])
-def test_checkpoints_may_be_anywhere(every):
+@pytest.mark.parametrize(
+    "adjoint",
+    [
+        *(Checkpointed(every) for every in (1, 3, 17, 50)),
+        *(Checkpointed(levels=levels) for levels in (1, 3, 30)),
+    ],
+    ids=str,
+)
+def test_checkpoints_may_be_anywhere(adjoint):
     optimizer = toy.OPTIMIZERS["chain"]
     stored = differentiate(optimizer, 17, StoreStates())
-    checkpointed = differentiate(optimizer, 17, Checkpointed(every))
+    checkpointed = differentiate(optimizer, 17, adjoint)
     assert toy.relative_error(checkpointed.gradient, stored.gradient) < 1e-13
     assert toy.relative_error(checkpointed.adjoint_norms, stored.adjoint_norms) < 1e-13
 
@@ -60,6 +67,14 @@ def test_central_differences_agree(name, steps):
     assert toy.distance(numeric, exact) < rounding + 1e-6 * norm
 
 
-def test_checkpointed_refuses_no_checkpoints():
-    with pytest.raises(ValueError, match="use every >= 1"):
-        Checkpointed(every=0)
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"every": 0}, "use every >= 1"),
+        ({"levels": 0}, "use levels >= 1"),
+        ({"every": 4, "levels": 2}, "give one of them"),
+    ],
+)
+def test_checkpointed_refuses_impossible_settings(options, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        Checkpointed(**options)

@@ -8,12 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from farzi.models.chunks import in_chunks
+
 
 class Factored(eqx.Module):
     """`softmax(latents @ decoder / temperature)`: the paper's factored form (section 3.2).
 
     Stores `sequences * time * rank + rank * vocab` numbers, where `sequences * time * vocab`
     would be needed for the distributions themselves.
+
+    Can be trained on as it is, a `farzi.models.learner.LatentTokens`, or by its `probabilities`.
 
     Attributes:
         latents: Z, `[sequences, time, rank]`; `sequences` and `time` are the paper's mu and xi.
@@ -27,7 +31,39 @@ class Factored(eqx.Module):
 
     def probabilities(self) -> Float[Array, "sequences time vocab"]:
         """A distribution over tokens at each place of each sequence."""
-        return jax.nn.softmax(self.latents @ self.decoder / self.temperature, axis=-1)
+        return self._distributions(self.latents)
+
+    def embed(
+        self, table: Float[Array, "vocab width"], *, chunk: int | None = None
+    ) -> Float[Array, "sequences time width"]:
+        """Mean of the table's rows at each place: `probabilities() @ table`, in little memory.
+
+        Args:
+            table: of a learner.
+            chunk: places whose distributions are computed at a time, see `farzi.models.chunks`;
+                None chooses by size.
+        """
+        return in_chunks(
+            lambda latents: self._distributions(latents) @ table,
+            self.latents,
+            vocabulary=len(table),
+            chunk=chunk,
+        )
+
+    def __len__(self) -> int:
+        return len(self.latents)
+
+    def __getitem__(self, rows: Int[Array, " rows"]) -> Factored:
+        """The sequences in these rows."""
+        return Factored(self.latents[rows], self.decoder, self.temperature)
+
+    # Python would read a number after the last row for ever: JAX gives the last row again.
+    __iter__ = None
+
+    def _distributions(
+        self, latents: Float[Array, "*places rank"]
+    ) -> Float[Array, "*places vocab"]:
+        return jax.nn.softmax(latents @ self.decoder / self.temperature, axis=-1)
 
     @property
     def events(self) -> int:

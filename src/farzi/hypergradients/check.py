@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,17 +32,9 @@ _TOLERANCE = 1e-4  # What a derivative in float64 may be off, beyond what the qu
 _CLOSE = 0.1  # Up to here a derivative describes what a change of the data does.
 _SMOOTH = 1e-3  # What a step of an outer Adam at a low rate changes in data of unit scale.
 _CHANCE = 5  # How much noisier one pair of quotients may be by chance than another.
-_GROWTH = 1e3
+_GROWTH = 1e3  # Adjoints that grow more than this from the last step say that training is chaotic.
 _COLUMNS = 8
-
-_ADVICE = (
-    "Lower the inner learning rate, raise Adam's eps or eps_root, shorten the loop, or descend "
-    "with an adjoint_clip."
-)
-_FIXED_DTYPE = (
-    "check_hypergradient() runs the losses and the optimiser in float64: arrays that they make "
-    "have to take their dtype from an argument, not be float32 whatever comes."
-)
+_CALM = "lower the inner learning rate, raise Adam's eps or eps_root, or shorten the loop."
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +52,12 @@ class HypergradientCheck:
         quotients: what training says of each direction and change: central differences.
         settled_at: the change at which the quotients are nearest to their limit, found without a
             look at the derivatives.
-        settled_within: how far they are there from those of the next smaller change.
+        settled_within: how far they are there from those of the next smaller change; infinity if
+            rounding, or roughness, leaves less than three digits anywhere.
         error: how far the derivatives are from the quotients at `settled_at`.
         rounding: how far one rounding of the loss puts these off.
-        agrees: whether the quotients settle, to 0.1 % at least, and the derivatives are what they
-            settle at, to 0.01 % and three times `settled_within`.
+        agrees: whether the quotients settle and the derivatives are what they settle at, to within
+            0.01 % and three times `settled_within`.
         smooth_up_to: the largest change up to which, from `settled_at` on, the quotients stay
             within 10 % of what they settle at; 0 if they do not settle.
         precision_error: distance of the gradient in the precision of the arguments from that in
@@ -111,32 +104,29 @@ class HypergradientCheck:
         wrapped = (textwrap.fill(text, 80, subsequent_indent="  ") for text in self._verdicts())
         return "\n".join([*lines, "", *wrapped])
 
-    def _verdicts(self) -> list[str]:
-        if not self.finite:
-            return [
-                "NOT FINITE: a loss or a gradient is NaN or infinite. Lower the inner learning "
-                "rate, and see that no loss divides by zero or takes the root of it."
-            ]
+    def _verdicts(self) -> Iterator[str]:
         settle = (
             f"the quotients settle at a change of {self.settled_at:.0e}, to within "
             f"{self.settled_within:.0e}; the derivatives are {self.error:.0e} from them."
         )
+        if not self.finite:
+            yield f"NOT FINITE: a loss or a gradient is NaN or infinite; {_CALM}"
+            return
         if not self.settled_within <= _SETTLED:
-            agreement = (
-                "UNDECIDED: the quotients settle nowhere. The outer loss is rough at all scales, "
-                f"or rounding hides that it depends on the {self.by}. {_ADVICE}"
+            yield (
+                "UNDECIDED: the quotients settle nowhere. Rounding hides that the outer loss "
+                f"depends on the {self.by}, or it is rough at all scales; then {_CALM}"
             )
-        elif self.agrees and not self.derivatives.any():
-            agreement = f"AGREES: all derivatives are 0. Do the losses depend on the {self.by}?"
         elif self.agrees:
-            agreement = f"AGREES: {settle}"
+            zero = f"all derivatives are 0. Do the losses depend on the {self.by}?"
+            yield f"AGREES: {settle if self.derivatives.any() else zero}"
         elif self.clipped:
-            agreement = (
+            yield (
                 f"DISAGREES: {settle} The adjoint was clipped at {self.clipped:.0%} of the steps, "
                 "which makes it an approximation; for the derivative, use adjoint_clip=None."
             )
         else:
-            agreement = (
+            yield (
                 f"DISAGREES: {settle} The strategy is an approximation, or something in the losses "
                 "or the optimiser has a derivative that is not its own: stop_gradient, a custom "
                 "rule, rounding to float32 or to integers."
@@ -146,24 +136,20 @@ class HypergradientCheck:
             "are within 10 % of what they settle at"
         )
         if self.smooth_up_to >= _SMOOTH:
-            smoothness = f"SMOOTH: {smoothness}."
-        else:
-            smoothness = f"ROUGH: only {smoothness}, and an outer step goes further. {_ADVICE}"
-        precision = (
+            yield f"SMOOTH: {smoothness}."
+        elif self.smooth_up_to:
+            yield (
+                f"ROUGH: only {smoothness}, and outer steps go further; {_CALM} If it has to be "
+                "so rough, descend with an adjoint_clip."
+            )
+        yield (
             f"PRECISION: the gradient in the precision given is {self.precision_error:.0e} from "
             f"that in float64, with a cosine of {self.precision_cosine:.6f}."
+            + ("" if self.precision_error <= _CLOSE else f" If no random draw explains it, {_CALM}")
         )
-        if not self.precision_error <= _CLOSE:
-            precision += (
-                " Raise Adam's eps_root, or use jax_enable_x64; but random numbers that are drawn "
-                "in a loss may make the difference, too."
-            )
         first, last = self.adjoint_norms[0], self.adjoint_norms[-1]
-        adjoints = f"ADJOINTS: norm {first:.0e} at the first step, {last:.0e} at the last."
-        if self.adjoint_norms.max() > _GROWTH * last:
-            adjoints += " They explode: lower the inner learning rate, or shorten the loop."
-        decided = self.settled_within <= _SETTLED
-        return [agreement, *([smoothness] if decided else []), precision, adjoints]
+        growth = f" They explode; {_CALM}" if self.adjoint_norms.max() > _GROWTH * last else ""
+        yield f"ADJOINTS: norm {first:.0e} at the first step, {last:.0e} at the last.{growth}"
 
 
 def check_hypergradient(
@@ -232,6 +218,7 @@ def check_hypergradient(
     differentiate = eqx.filter_jit(
         hypergradient(inner_loss, outer_loss, optimizer, steps, adjoint, adjoint_clip=adjoint_clip)
     )
+    end_losses = eqx.filter_jit(_training(inner_loss, outer_loss, optimizer, steps))
     change_key, adjoint_key = jax.random.split(key)
     given = differentiate(start, data, batch, key=adjoint_key)
     # Arrays of 32 bits that the losses close over are promoted.
@@ -240,25 +227,13 @@ def check_hypergradient(
             lambda x: jnp.asarray(x).astype(jnp.float64) if eqx.is_inexact_array(x) else x,
             (start, data, batch),
         )
+        exact = differentiate(start, data, batch, key=adjoint_key)
         moved = eqx.filter(data if by == "data" else start, eqx.is_inexact_array)
         changes = _changes(moved, directions, change_key)
-        try:
-            exact = differentiate(start, data, batch, key=adjoint_key)
-            losses = eqx.filter_jit(_train_again)(
-                inner_loss,
-                outer_loss,
-                optimizer,
-                steps,
-                start,
-                data,
-                batch,
-                (None, changes) if by == "data" else (changes, None),
-                jnp.concatenate([_STEP_SIZES, -_STEP_SIZES]),
-            )
-        except TypeError as error:
-            error.add_note(_FIXED_DTYPE)
-            raise
-    return _judge(by, given, exact, changes, np.asarray(losses))
+        both = (None, changes) if by == "data" else (changes, None)
+        sizes = jnp.concatenate([_STEP_SIZES, -_STEP_SIZES])
+        losses = np.asarray(end_losses(start, data, batch, both, sizes))
+    return _judge(by, given, exact, changes, losses)
 
 
 def _changes(moved: PyTree, directions: int, key: PRNGKeyArray) -> PyTree:
@@ -276,20 +251,12 @@ def _changes(moved: PyTree, directions: int, key: PRNGKeyArray) -> PyTree:
     return jax.tree.unflatten(structure, map(draw, keys, leaves))
 
 
-def _train_again(
-    inner_loss: Callable[..., Any],
-    outer_loss: Callable[..., Any],
-    optimizer: Optimizer,
-    steps: int,
-    start: PyTree,
-    data: PyTree,
-    batch: PyTree,
-    changes: PyTree,
-    sizes: Float64[Array, " sizes"],
-) -> Float[Array, "directions sizes"]:
-    """Outer losses after training with optax alone, so that they owe nothing to what they judge."""
+def _training(
+    inner_loss: Callable[..., Any], outer_loss: Callable[..., Any], optimizer: Optimizer, steps: int
+) -> Callable[..., Float[Array, "directions sizes"]]:
+    """Training with optax alone, which owes nothing to what it judges."""
 
-    def end_loss(start: PyTree, data: PyTree) -> Float[Array, ""]:
+    def end_loss(start: PyTree, data: PyTree, batch: PyTree) -> Float[Array, ""]:
         params, fixed = eqx.partition(start, eqx.is_inexact_array)
         made = optimizer if isinstance(optimizer, optax.GradientTransformation) else optimizer(data)
 
@@ -304,11 +271,17 @@ def _train_again(
         params, _ = lax.fori_loop(first, last, step, (params, made.init(params)))
         return outer_loss(eqx.combine(params, fixed), batch)
 
-    def changed(change: PyTree, size: Float64[Array, ""]) -> Float[Array, ""]:
-        updates = jax.tree.map(lambda leaf: size * leaf, change)
-        return end_loss(*eqx.apply_updates((start, data), updates))
+    def end_losses(
+        start: PyTree, data: PyTree, batch: PyTree, changes: PyTree, sizes: Float[Array, " sizes"]
+    ) -> Float[Array, "directions sizes"]:
+        def changed(change: PyTree, size: Float[Array, ""]) -> Float[Array, ""]:
+            updates = jax.tree.map(lambda leaf: size * leaf, change)
+            new_start, new_data = eqx.apply_updates((start, data), updates)
+            return end_loss(new_start, new_data, batch)
 
-    return lax.map(lambda change: lax.map(lambda size: changed(change, size), sizes), changes)
+        return lax.map(lambda change: lax.map(lambda h: changed(change, h), sizes), changes)
+
+    return end_losses
 
 
 # Where training diverges quotients are NaN, of which no comparison below is true.
@@ -323,19 +296,19 @@ def _judge(
     forth, back = np.split(losses.astype(np.float64), 2, axis=1)
     quotients = (forth - back) / (2 * _STEP_SIZES)
     one_rounding = float(jnp.finfo(losses.dtype).eps) * float(np.abs(forth[:, -1]).mean())
-    at, within = _settle(quotients, one_rounding)
+    at, apart = _settle(quotients, one_rounding)
     settled = quotients[:, at]
     scale = _rms(settled)
     smooth = at
     while smooth > 0 and _rms(quotients[:, smooth - 1] - settled) <= _CLOSE * scale:
         smooth -= 1
-    gradients = [
-        result.gradient if by == "data" else result.start_gradient for result in (exact, given)
-    ]
-    gradient, rounded = (_rows(gradient, 1)[0] for gradient in gradients)
-    norms = np.linalg.norm(gradient), np.linalg.norm(rounded)
+    gradient, rounded = (
+        _rows(result.gradient if by == "data" else result.start_gradient, 1)[0]
+        for result in (exact, given)
+    )
+    norm, rounded_norm = np.linalg.norm(gradient), np.linalg.norm(rounded)
     derivatives = _rows(changes, len(losses)) @ gradient
-    error, within = _over(_rms(derivatives - settled), scale), _over(within, scale)
+    error, within = _over(_rms(derivatives - settled), scale), _over(apart, scale)
     finite = bool(exact.finite & given.finite)
     return HypergradientCheck(
         by=by,
@@ -348,34 +321,35 @@ def _judge(
         rounding=_over(one_rounding / _STEP_SIZES[at], scale),
         agrees=finite and within <= _SETTLED and error <= _TOLERANCE + 3 * within,
         smooth_up_to=float(_STEP_SIZES[smooth]) if within <= _SETTLED else 0.0,
-        precision_error=_over(np.linalg.norm(rounded - gradient), norms[0]),
-        precision_cosine=_over(rounded @ gradient, norms[0] * norms[1]) if any(norms) else 1.0,
+        precision_error=_over(np.linalg.norm(rounded - gradient), norm),
+        precision_cosine=_over(rounded @ gradient, norm * rounded_norm) if norm else 1.0,
         adjoint_norms=np.asarray(exact.adjoint_norms, np.float64),
         clipped=float(exact.clipped),
         finite=finite,
     )
 
 
-def _settle(quotients: Float64[np.ndarray, "directions sizes"], noise: float) -> tuple[int, float]:
+def _settle(
+    quotients: Float64[np.ndarray, "directions sizes"], rounding: float
+) -> tuple[int, float]:
     """Where quotients are nearest to their limit, and how far they are from their neighbours there.
 
     Rounding, divided by the change, is what tells the quotients of the smallest changes apart. It
-    fades toward larger ones until the rest of the series shows. The step before that is the best;
-    where neighbours differ least may also be where the trend of a rough loss shows.
+    fades toward larger ones until the rest of the series shows, and the one before that is best.
+    Where neighbours differ least may instead be where the trend of a rough loss shows.
     """
-    apart = [_rms(step) for step in np.diff(quotients, axis=1).T]
-    limits = [_SETTLED * _rms(column) for column in quotients.T]
-    finest, found = noise, None
-    for i in reversed(range(len(apart))):
-        seen = apart[i] * _STEP_SIZES[i + 1]
-        if found is not None and not seen <= _CHANCE * noise:
-            break
-        if apart[i] <= limits[i] and finest / _STEP_SIZES[i + 1] <= limits[i]:
-            found = i
-        noise = max(noise, seen)
     if not quotients.any():
         return 0, 0.0
-    return (len(apart) - 1, math.inf) if found is None else (found, apart[found])
+    best, noise = None, rounding
+    for i in reversed(range(len(_STEP_SIZES) - 1)):
+        apart = _rms(quotients[:, i] - quotients[:, i + 1])
+        limit = _SETTLED * _rms(quotients[:, i])
+        if best is not None and not apart * _STEP_SIZES[i + 1] <= _CHANCE * noise:
+            break
+        if max(apart, rounding / _STEP_SIZES[i + 1]) <= limit:
+            best = i, apart
+        noise = max(noise, apart * _STEP_SIZES[i + 1])
+    return best or (len(_STEP_SIZES) - 1, math.inf)
 
 
 def _rows(tree: PyTree, count: int) -> Float64[np.ndarray, "count numbers"]:

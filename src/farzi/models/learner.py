@@ -14,11 +14,31 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+
+@runtime_checkable
+class LatentTokens(Protocol):
+    """Sequences of distributions over tokens that are never written out all at once; no padding."""
+
+    def __len__(self) -> int:
+        """How many sequences."""
+        ...
+
+    def __getitem__(self, rows: Int[Array, " rows"]) -> LatentTokens:
+        """Some of the sequences."""
+        ...
+
+    def embed(
+        self, table: Float[Array, "vocab width"], *, chunk: int | None = None
+    ) -> Float[Array, "sequences time width"]:
+        """Mean of the table's rows at each place, for at most `chunk` places at a time."""
+        ...
+
+
 HardTokens = Int[Array, "*batch time"]
 """Token ids; negative ones are padding."""
 SoftTokens = Float[Array, "*batch time vocab"]
 """A distribution over tokens at each place; a row of zeros is padding."""
-Tokens = HardTokens | SoftTokens
+Tokens = HardTokens | SoftTokens | LatentTokens
 
 
 @runtime_checkable
@@ -41,26 +61,44 @@ class Learner(Protocol):
 
 def is_soft(tokens: Tokens) -> bool:
     """Whether `tokens` are distributions rather than ids."""
-    return bool(jnp.issubdtype(tokens.dtype, jnp.floating))
+    return isinstance(tokens, LatentTokens) or bool(jnp.issubdtype(tokens.dtype, jnp.floating))
 
 
-def embed(table: Float[Array, "vocab width"], tokens: Tokens) -> Float[Array, "*batch time width"]:
-    """Row of the table for an id, mean of the rows under a distribution, zeros for padding."""
+def embed(
+    table: Float[Array, "vocab width"], tokens: Tokens, *, chunk: int | None = None
+) -> Float[Array, "*batch time width"]:
+    """Row of the table for an id, mean of the rows under a distribution, zeros for padding.
+
+    `chunk` is for `LatentTokens`, see there.
+    """
+    if isinstance(tokens, LatentTokens):
+        return tokens.embed(table, chunk=chunk)
     if is_soft(tokens):
-        return tokens @ table
+        # As one matrix product: with a batch axis its derivative by the table is transposed first.
+        flat = tokens.reshape(-1, tokens.shape[-1]) @ table
+        return flat.reshape(*tokens.shape[:-1], -1)
     rows = table[jnp.maximum(tokens, 0)]
     return jnp.where((tokens >= 0)[..., None], rows, jnp.zeros_like(rows))
+
+
+def read(
+    learner: Learner,
+    embedded: Float[Array, "batch time width"],
+    *,
+    key: PRNGKeyArray | None = None,
+) -> Float[Array, "batch time width"]:
+    """Hidden states of a batch of embedded sequences; each gets a dropout key of its own."""
+    if key is None:
+        return jax.vmap(learner)(embedded)
+    keys = jax.random.split(key, embedded.shape[0])
+    return jax.vmap(lambda one, key: learner(one, key=key))(embedded, keys)
 
 
 def hidden_states(
     learner: Learner, tokens: Tokens, *, key: PRNGKeyArray | None = None
 ) -> Float[Array, "batch time width"]:
     """Hidden states of a batch of sequences; each gets a dropout key of its own."""
-    embedded = embed(learner.embedding, tokens)
-    if key is None:
-        return jax.vmap(learner)(embedded)
-    keys = jax.random.split(key, embedded.shape[0])
-    return jax.vmap(lambda one, key: learner(one, key=key))(embedded, keys)
+    return read(learner, embed(learner.embedding, tokens), key=key)
 
 
 def logits(
