@@ -16,7 +16,7 @@ LAYERS = [
     {"training", "coresets"},
     {"storage"},
     {"distillation"},
-    {"evaluation"},
+    {"evaluation", "planning", "config"},
     {"results", "report", "progress"},
     {"demo"},
     {"cli"},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from farzi import models as models
     from farzi.distillation import Recipe as Recipe
     from farzi.distillation import distill as distill
+    from farzi.hypergradients import Auto as Auto
     from farzi.hypergradients import Checkpointed as Checkpointed
     from farzi.hypergradients import PaperAdam as PaperAdam
     from farzi.hypergradients import Reversible as Reversible
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
     from farzi.hypergradients import hypergradient as hypergradient
     from farzi.hypergradients import sgd as sgd
     from farzi.metrics import Questions as Questions
+    from farzi.planning import plan as plan
     from farzi.storage import DistilledData as DistilledData
     from farzi.storage import load as load
     from farzi.training import Training as Training
     from farzi.training import train as train
 
 _HOME = {
+    "Auto": "farzi.hypergradients",
     "Checkpointed": "farzi.hypergradients",
     "DistilledData": "farzi.storage",
     "PaperAdam": "farzi.hypergradients",
@@ -47,12 +50,14 @@ _HOME = {
     "distill": "farzi.distillation",
     "hypergradient": "farzi.hypergradients",
     "load": "farzi.storage",
+    "plan": "farzi.planning",
     "sgd": "farzi.hypergradients",
     "train": "farzi.training",
 }
 _MODULES = ("data", "models")
 
 __all__ = [
+    "Auto",
     "Checkpointed",
     "DistilledData",
     "PaperAdam",
@@ -69,6 +74,7 @@ __all__ = [
     "hypergradient",
     "load",
     "models",
+    "plan",
     "sgd",
     "train",
 ]

@@ -38,6 +38,32 @@ def demo(
     run(out, seed)
 
 
+def plan(
+    config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")],
+    memory_budget: Annotated[str | None, tyro.conf.arg(metavar="AMOUNT")] = None,
+) -> None:
+    """Tell what a distillation will need, in memory and time, before it is run.
+
+    Memory is what the compiler states, time what a few outer steps on random data take.
+
+    Args:
+        config: a TOML file such as examples/flights.toml.
+        memory_budget: such as "4 GB", in place of the one in the file.
+    """
+    _keep_compiled_programs()
+    from farzi.config import read
+    from farzi.planning import plan
+
+    run = read(config, memory_budget)
+    forecast = plan(
+        run.make_learner,
+        run.recipe,
+        memory_budget=run.memory.budget,
+        validation_questions=run.data.questions,
+    )
+    print(forecast)
+
+
 def _keep_compiled_programs() -> None:
     """Programs compiled by one command serve the next."""
     import jax
@@ -51,7 +77,7 @@ def main() -> None:
     """Run the command line; what a user can mend ends with one message and exit code 1."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"demo": demo},
+            {"demo": demo, "plan": plan},
             prog="farzi",
             description="Shrink a log of sequences into a handful that train models as well.",
         )

@@ -52,12 +52,19 @@ class MetaMatching:
         steps: T, how long.
         adjoint: how to differentiate it.
         adjoint_clip: see `farzi.hypergradient`.
+        by_latents: whether the loop is differentiated by latents and decoder, or by the
+            probabilities, which are then computed once; the outcome is the same. None: by the
+            probabilities if they are no more than `LARGEST` numbers.
+        chunk: places whose scores or probabilities are computed at a time, see
+            `farzi.models.chunks`; None chooses by size.
     """
 
     optimizer: optax.GradientTransformation
     steps: int
     adjoint: Adjoint | Auto
     adjoint_clip: float | None = None
+    by_latents: bool | None = None
+    chunk: int | None = None
 
     def __call__(
         self,
@@ -87,22 +94,32 @@ class MetaMatching:
             adjoint_clip=self.adjoint_clip,
         )
 
-        def one_start(tokens: Tokens, start: Learner, order: Array, real: Tokens) -> Hypergradient:
-            result = differentiate(start, (tokens, order), real)
+        def one_start(
+            tokens: Array | Factored,
+            start: Learner,
+            order: Array,
+            real: Array,
+            key: PRNGKeyArray | None,
+        ) -> Hypergradient:
+            result = differentiate(start, (tokens, order), real, key=key)
             return result._replace(gradient=result.gradient[0])
 
-        def written_out(data: Factored) -> Tokens:
-            return data if self._by_latents(data) else data.probabilities()
-
-        tokens, transpose = jax.vjp(written_out, distilled)
-        results = eqx.filter_vmap(one_start, in_axes=(None, eqx.if_array(0), 0, 0))(
-            tokens, starts, order, real
+        tokens, transpose = jax.vjp(self._tokens, distilled)
+        keys = None if key is None else jax.random.split(key, len(order))
+        results = eqx.filter_vmap(one_start, in_axes=(None, eqx.if_array(0), 0, 0, 0))(
+            tokens, starts, order, real, keys
         )
-        mean = jax.tree.map(partial(jnp.mean, axis=0), results.gradient)
-        (gradient,) = transpose(mean)
-        return Matched(jnp.mean(results.loss), gradient, jnp.max(results.adjoint_norms, axis=0))
+        (gradient,) = transpose(jax.tree.map(partial(jnp.mean, axis=0), results.gradient))
+        return Matched(
+            jnp.mean(results.loss),
+            gradient,
+            jnp.max(results.adjoint_norms, axis=0),
+            jnp.mean(results.clipped),
+        )
 
-    def _by_latents(self, data: Factored) -> bool:
-        if self.by_latents is not None:
-            return self.by_latents
-        return data.events * data.decoder.shape[1] > LARGEST
+    def _tokens(self, data: Factored) -> Array | Factored:
+        """The distilled data as the inner loops read them, by which they are differentiated."""
+        by_latents = self.by_latents
+        if by_latents is None:
+            by_latents = data.events * data.decoder.shape[1] > LARGEST
+        return data if by_latents else data.probabilities()

@@ -101,9 +101,13 @@ def prepare(recipe: Recipe, pool: Pool, vocabulary: int) -> OuterProgram:
     return OuterProgram(adjoint, search.program)
 
 
-def compile_step(recipe: Recipe, pool: Pool, vocabulary: int) -> Any:
-    """The program of an outer step, for exactly the adjoint that the recipe names."""
-    return jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary)).compile()
+def compile_step(recipe: Recipe, pool: Pool, vocabulary: int, *, to_run: bool = True) -> Any:
+    """The program of an outer step, for exactly the adjoint that the recipe names.
+
+    Without `to_run` it is slow and compiled in half the time; it needs the same memory.
+    """
+    program = jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary))
+    return program.compile(None if to_run else {"xla_backend_optimization_level": 0})
 
 
 def states_bytes(recipe: Recipe, pool: Pool) -> int:

@@ -20,13 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Float64, Int, PRNGKeyArray, PyTree
 
 from farzi.hypergradients.adjoint import Adjoint
+from farzi.hypergradients.auto import Auto
 from farzi.hypergradients.hypergradient import Hypergradient, Optimizer, hypergradient
 from farzi.hypergradients.truncated import Truncated
 
-_STEP_SIZES = 10.0 ** -np.arange(1, 11)
+_SIZES = np.array([float(f"1e-{digits}") for digits in range(1, 11)])
 _SETTLED = 1e-3  # Quotients further than this from their neighbours are nothing to compare with.
 _TOLERANCE = 1e-4  # What a derivative in float64 may be off, beyond what the quotients are.
 _CLOSE = 0.1  # Up to here a derivative describes what a change of the data does.
@@ -35,15 +37,22 @@ _CHANCE = 5  # How much noisier one pair of quotients may be by chance than anot
 _GROWTH = 1e3  # Adjoints that grow more than this from the last step say that training is chaotic.
 _COLUMNS = 8
 _CALM = "lower the inner learning rate, raise Adam's eps or eps_root, or shorten the loop."
+_FIXED_DTYPE = (
+    "check_hypergradient() runs the losses and the optimiser in float64: arrays that they make "
+    "have to take their dtype from an argument, not be float32 whatever comes."
+)
+
+Vector = Float64[np.ndarray, " directions"]
+Table = Float64[np.ndarray, "directions sizes"]
 
 
 @dataclass(frozen=True, eq=False)
 class HypergradientCheck:
     """What `check_hypergradient` found; `print` it to read it.
 
-    To change the data by `h` is to move each of its arrays by `h` times its own norm; derivatives
-    and quotients are rates per such change. How far two of them are apart is the root mean square
-    over the directions, relative to that of the settled quotients.
+    A change by `h` moves every number by `h` times the root mean square of its array times a normal
+    draw; derivatives and quotients are per such change. How far two of them are apart is the root
+    mean square over the directions, relative to that of the settled quotients.
 
     Attributes:
         by: what was changed, the data or the start.
@@ -69,9 +78,9 @@ class HypergradientCheck:
     """
 
     by: Literal["data", "start"]
-    derivatives: Float64[np.ndarray, " directions"]
+    derivatives: Vector
     step_sizes: Float64[np.ndarray, " sizes"]
-    quotients: Float64[np.ndarray, "directions sizes"]
+    quotients: Table
     settled_at: float
     settled_within: float
     error: float
@@ -85,11 +94,11 @@ class HypergradientCheck:
     finite: bool
 
     @property
-    @np.errstate(invalid="ignore")
-    def differences(self) -> Float64[np.ndarray, "directions sizes"]:
-        """How far each quotient is from the derivative."""
-        scale = _rms(self.quotients[:, self.step_sizes == self.settled_at])
-        return np.abs(self.quotients - self.derivatives[:, None]) / (scale or 1.0)
+    @np.errstate(all="ignore")
+    def differences(self) -> Table:
+        """How far each quotient is from the derivative, for each direction by itself."""
+        settled = self.quotients[:, self.step_sizes == self.settled_at]
+        return np.abs(self.quotients - self.derivatives[:, None]) / (_rms(settled) or 1.0)
 
     def __str__(self) -> str:
         columns = self.differences[:_COLUMNS]
@@ -101,38 +110,39 @@ class HypergradientCheck:
         ]
         for size, row in zip(self.step_sizes, columns.T, strict=True):
             lines.append(f"{size:>8.0e}" + "".join(f"{value:>9.0e}" for value in row))
-        wrapped = (textwrap.fill(text, 80, subsequent_indent="  ") for text in self._verdicts())
-        return "\n".join([*lines, "", *wrapped])
+        verdicts = (textwrap.fill(text, 80, subsequent_indent="  ") for text in self._verdicts())
+        return "\n".join([*lines, "", *verdicts])
 
     def _verdicts(self) -> Iterator[str]:
+        if not self.finite:
+            yield (
+                "NOT FINITE: a loss or a gradient is NaN or infinite, because training diverges "
+                f"or the root of a zero is differentiated; {_CALM}"
+            )
+            return
         settle = (
             f"the quotients settle at a change of {self.settled_at:.0e}, to within "
             f"{self.settled_within:.0e}; the derivatives are {self.error:.0e} from them."
         )
-        if not self.finite:
-            yield f"NOT FINITE: a loss or a gradient is NaN or infinite; {_CALM}"
-            return
+        why = (
+            "The strategy is an approximation, or something in the losses or the optimiser has a "
+            "derivative that is not its own: stop_gradient, a custom rule, a lower precision."
+        )
+        if self.clipped:
+            why = f"The adjoint was clipped at {self.clipped:.0%} of the steps: an approximation."
         if not self.settled_within <= _SETTLED:
             yield (
                 "UNDECIDED: the quotients settle nowhere. Rounding hides that the outer loss "
                 f"depends on the {self.by}, or it is rough at all scales; then {_CALM}"
             )
-        elif self.agrees:
-            zero = f"all derivatives are 0. Do the losses depend on the {self.by}?"
-            yield f"AGREES: {settle if self.derivatives.any() else zero}"
-        elif self.clipped:
-            yield (
-                f"DISAGREES: {settle} The adjoint was clipped at {self.clipped:.0%} of the steps, "
-                "which makes it an approximation; for the derivative, use adjoint_clip=None."
-            )
+        elif not self.agrees:
+            yield f"DISAGREES: {settle} {why}"
+        elif self.derivatives.any():
+            yield f"AGREES: {settle}"
         else:
-            yield (
-                f"DISAGREES: {settle} The strategy is an approximation, or something in the losses "
-                "or the optimiser has a derivative that is not its own: stop_gradient, a custom "
-                "rule, rounding to float32 or to integers."
-            )
+            yield f"AGREES: all derivatives are 0. Do the losses depend on the {self.by}?"
         smoothness = (
-            f"for changes of the {self.by} up to {self.smooth_up_to:.0e} of its norm the quotients "
+            f"for changes of the {self.by} up to {self.smooth_up_to:.0e} of its size the quotients "
             "are within 10 % of what they settle at"
         )
         if self.smooth_up_to >= _SMOOTH:
@@ -142,10 +152,11 @@ class HypergradientCheck:
                 f"ROUGH: only {smoothness}, and outer steps go further; {_CALM} If it has to be "
                 "so rough, descend with an adjoint_clip."
             )
+        costly = f" If no random draw explains it, {_CALM}"
         yield (
             f"PRECISION: the gradient in the precision given is {self.precision_error:.0e} from "
             f"that in float64, with a cosine of {self.precision_cosine:.6f}."
-            + ("" if self.precision_error <= _CLOSE else f" If no random draw explains it, {_CALM}")
+            + ("" if self.precision_error <= _CLOSE else costly)
         )
         first, last = self.adjoint_norms[0], self.adjoint_norms[-1]
         growth = f" They explode; {_CALM}" if self.adjoint_norms.max() > _GROWTH * last else ""
@@ -157,22 +168,22 @@ def check_hypergradient(
     outer_loss: Callable[[PyTree, PyTree], Float[Array, ""]],
     optimizer: Optimizer,
     steps: int,
-    adjoint: Adjoint | None = None,
+    adjoint: Adjoint | Auto | None = None,
     *,
     start: PyTree,
     data: PyTree,
     batch: PyTree,
+    adjoint_clip: float | None = None,
     key: PRNGKeyArray,
     by: Literal["data", "start"] = "data",
     directions: int = 4,
-    adjoint_clip: float | None = None,
 ) -> HypergradientCheck:
     """Compare a hypergradient with central differences in float64, and see how these settle.
 
-    All arguments but `key`, `by` and `directions` are those of `hypergradient` and of the function
-    that it returns. Floating-point arrays are converted to float64 here; everything else is left as
-    it is. Trains `20 * directions` times, one after the other in one compiled program with the
-    memory of one training, and differentiates twice: in float64, and in the precision given.
+    All but the last three arguments are those of `hypergradient` and of the function that it
+    returns. Floating-point arrays are converted to float64 here; everything else is left as it is.
+    This trains `20 * directions` times, one after the other in one compiled program with the memory
+    of one training, and differentiates twice: in float64, and in the precision given.
 
     The losses must not fix the dtype of arrays that they make. If they draw random numbers they
     should fix theirs: JAX draws others in float64, and then the two precisions differ in that too.
@@ -186,14 +197,14 @@ def check_hypergradient(
         start: initial parameters.
         data: what the training reads.
         batch: what the outer loss reads.
-        key: for the random directions, and for the strategy.
-        by: which derivative is checked.
-        directions: how many; a direction moves each array along a random unit vector.
-        adjoint_clip: see `hypergradient`. Where it clips, the result is no derivative.
+        adjoint_clip: where it clips, the result is no derivative.
+        key: for the directions, and for the strategy.
+        by: what to differentiate by.
+        directions: how many random ones are tried.
 
     Raises:
-        ValueError: if `directions` is not positive, nothing in what is to be moved is
-            floating-point, or the strategy is a `Truncated` that leaves steps out.
+        ValueError: if `directions` is not positive, what to differentiate by holds no real
+            floating-point numbers, or the strategy is a `Truncated` that leaves steps out.
 
     >>> check = check_hypergradient(
     ...     lambda w, x, t: (w - x) ** 2, lambda w, y: (w - y) ** 2, optax.sgd(0.25), 10,
@@ -205,10 +216,11 @@ def check_hypergradient(
         raise ValueError(f"directions is {directions}, which compares nothing; use >= 1.")
     if by not in ("data", "start"):
         raise ValueError(f"by is {by!r}, which is no derivative here; use 'data' or 'start'.")
-    if not jax.tree.leaves(eqx.filter(data if by == "data" else start, eqx.is_inexact_array)):
+    moved = jax.tree.leaves(eqx.filter(data if by == "data" else start, eqx.is_inexact_array))
+    if not moved or any(map(jnp.iscomplexobj, moved)):
         raise ValueError(
-            f"The {by} holds no floating-point array to differentiate by; convert what may vary "
-            f"in it, or use by={'start' if by == 'data' else 'data'!r}."
+            f"The {by} has to hold floating-point arrays, none of them complex, to be changed a "
+            f"little; convert what may vary, or use by={'start' if by == 'data' else 'data'!r}."
         )
     if isinstance(adjoint, Truncated) and adjoint.window < steps:
         raise ValueError(
@@ -218,43 +230,33 @@ def check_hypergradient(
     differentiate = eqx.filter_jit(
         hypergradient(inner_loss, outer_loss, optimizer, steps, adjoint, adjoint_clip=adjoint_clip)
     )
-    end_losses = eqx.filter_jit(_training(inner_loss, outer_loss, optimizer, steps))
-    change_key, adjoint_key = jax.random.split(key)
+    end_losses = eqx.filter_jit(_training(inner_loss, outer_loss, optimizer, steps, by))
+    row_key, adjoint_key = jax.random.split(key)
     given = differentiate(start, data, batch, key=adjoint_key)
     # Arrays of 32 bits that the losses close over are promoted.
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        start, data, batch = jax.tree.map(
-            lambda x: jnp.asarray(x).astype(jnp.float64) if eqx.is_inexact_array(x) else x,
-            (start, data, batch),
-        )
-        exact = differentiate(start, data, batch, key=adjoint_key)
-        moved = eqx.filter(data if by == "data" else start, eqx.is_inexact_array)
-        changes = _changes(moved, directions, change_key)
-        both = (None, changes) if by == "data" else (changes, None)
-        sizes = jnp.concatenate([_STEP_SIZES, -_STEP_SIZES])
-        losses = np.asarray(end_losses(start, data, batch, both, sizes))
-    return _judge(by, given, exact, changes, losses)
-
-
-def _changes(moved: PyTree, directions: int, key: PRNGKeyArray) -> PyTree:
-    """Random directions `[directions, ...]`; each array has the norm of the one that it moves."""
-    leaves, structure = jax.tree.flatten(moved)
-
-    def draw(key: PRNGKeyArray, leaf: Array) -> Float64[Array, "directions ..."]:
-        rows = jax.random.normal(key, (directions, leaf.size), jnp.float64)
-        # Zeros have no scale of their own.
-        norm = jnp.where(jnp.any(leaf != 0), jnp.linalg.norm(leaf), math.sqrt(leaf.size))
-        rows = rows * (norm / jnp.linalg.norm(rows, axis=1, keepdims=True))
-        return rows.reshape(directions, *leaf.shape)
-
-    keys = jax.random.split(key, len(leaves))
-    return jax.tree.unflatten(structure, map(draw, keys, leaves))
+        start, data, batch = jax.tree.map(_in_64_bits, (start, data, batch))
+        try:
+            exact = differentiate(start, data, batch, key=adjoint_key)
+            moved = eqx.filter(data if by == "data" else start, eqx.is_inexact_array)
+            scales = _row(jax.tree.map(_scale, moved))
+            normal = jax.random.normal(row_key, (directions, scales.size), jnp.float64)
+            rows = scales * np.asarray(normal)
+            losses = np.asarray(end_losses(start, data, batch, jnp.asarray(rows)))
+        except TypeError as error:
+            error.add_note(_FIXED_DTYPE)
+            raise
+    return _judge(by, given, exact, rows, losses)
 
 
 def _training(
-    inner_loss: Callable[..., Any], outer_loss: Callable[..., Any], optimizer: Optimizer, steps: int
+    inner_loss: Callable[..., Any],
+    outer_loss: Callable[..., Any],
+    optimizer: Optimizer,
+    steps: int,
+    by: str,
 ) -> Callable[..., Float[Array, "directions sizes"]]:
-    """Training with optax alone, which owes nothing to what it judges."""
+    """Training with optax alone: nothing of what is to be judged takes part."""
 
     def end_loss(start: PyTree, data: PyTree, batch: PyTree) -> Float[Array, ""]:
         params, fixed = eqx.partition(start, eqx.is_inexact_array)
@@ -272,14 +274,19 @@ def _training(
         return outer_loss(eqx.combine(params, fixed), batch)
 
     def end_losses(
-        start: PyTree, data: PyTree, batch: PyTree, changes: PyTree, sizes: Float[Array, " sizes"]
+        start: PyTree, data: PyTree, batch: PyTree, rows: Float[Array, "directions numbers"]
     ) -> Float[Array, "directions sizes"]:
-        def changed(change: PyTree, size: Float[Array, ""]) -> Float[Array, ""]:
-            updates = jax.tree.map(lambda leaf: size * leaf, change)
-            new_start, new_data = eqx.apply_updates((start, data), updates)
-            return end_loss(new_start, new_data, batch)
+        """At every row times every size, first forth, then back."""
+        moved = eqx.filter(data if by == "data" else start, eqx.is_inexact_array)
+        _, unravel = ravel_pytree(moved)
 
-        return lax.map(lambda change: lax.map(lambda h: changed(change, h), sizes), changes)
+        def at(change: Float[Array, " numbers"]) -> Float[Array, ""]:
+            if by == "data":
+                return end_loss(start, eqx.apply_updates(data, unravel(change)), batch)
+            return end_loss(eqx.apply_updates(start, unravel(change)), data, batch)
+
+        sizes = jnp.concatenate([_SIZES, -_SIZES])
+        return lax.map(lambda row: lax.map(lambda size: at(size * row), sizes), rows)
 
     return end_losses
 
@@ -290,11 +297,11 @@ def _judge(
     by: Literal["data", "start"],
     given: Hypergradient,
     exact: Hypergradient,
-    changes: PyTree,
-    losses: Float[np.ndarray, "directions sizes"],
+    rows: Float64[np.ndarray, "directions numbers"],
+    losses: Float[np.ndarray, "directions signed_sizes"],
 ) -> HypergradientCheck:
     forth, back = np.split(losses.astype(np.float64), 2, axis=1)
-    quotients = (forth - back) / (2 * _STEP_SIZES)
+    quotients = (forth - back) / (2 * _SIZES)
     one_rounding = float(jnp.finfo(losses.dtype).eps) * float(np.abs(forth[:, -1]).mean())
     at, apart = _settle(quotients, one_rounding)
     settled = quotients[:, at]
@@ -303,24 +310,24 @@ def _judge(
     while smooth > 0 and _rms(quotients[:, smooth - 1] - settled) <= _CLOSE * scale:
         smooth -= 1
     gradient, rounded = (
-        _rows(result.gradient if by == "data" else result.start_gradient, 1)[0]
+        _row(result.gradient if by == "data" else result.start_gradient)
         for result in (exact, given)
     )
     norm, rounded_norm = np.linalg.norm(gradient), np.linalg.norm(rounded)
-    derivatives = _rows(changes, len(losses)) @ gradient
+    derivatives = rows @ gradient
     error, within = _over(_rms(derivatives - settled), scale), _over(apart, scale)
-    finite = bool(exact.finite & given.finite)
+    finite = bool(exact.finite) and bool(given.finite)
     return HypergradientCheck(
         by=by,
         derivatives=derivatives,
-        step_sizes=_STEP_SIZES,
+        step_sizes=_SIZES,
         quotients=quotients,
-        settled_at=float(_STEP_SIZES[at]),
+        settled_at=float(_SIZES[at]),
         settled_within=within,
         error=error,
-        rounding=_over(one_rounding / _STEP_SIZES[at], scale),
+        rounding=_over(one_rounding / _SIZES[at], scale),
         agrees=finite and within <= _SETTLED and error <= _TOLERANCE + 3 * within,
-        smooth_up_to=float(_STEP_SIZES[smooth]) if within <= _SETTLED else 0.0,
+        smooth_up_to=float(_SIZES[smooth]) if within <= _SETTLED else 0.0,
         precision_error=_over(np.linalg.norm(rounded - gradient), norm),
         precision_cosine=_over(rounded @ gradient, norm * rounded_norm) if norm else 1.0,
         adjoint_norms=np.asarray(exact.adjoint_norms, np.float64),
@@ -329,9 +336,7 @@ def _judge(
     )
 
 
-def _settle(
-    quotients: Float64[np.ndarray, "directions sizes"], rounding: float
-) -> tuple[int, float]:
+def _settle(quotients: Table, rounding: float) -> tuple[int, float]:
     """Where quotients are nearest to their limit, and how far they are from their neighbours there.
 
     Rounding, divided by the change, is what tells the quotients of the smallest changes apart. It
@@ -341,21 +346,32 @@ def _settle(
     if not quotients.any():
         return 0, 0.0
     best, noise = None, rounding
-    for i in reversed(range(len(_STEP_SIZES) - 1)):
-        apart = _rms(quotients[:, i] - quotients[:, i + 1])
-        limit = _SETTLED * _rms(quotients[:, i])
-        if best is not None and not apart * _STEP_SIZES[i + 1] <= _CHANCE * noise:
+    for i in reversed(range(len(_SIZES) - 1)):
+        apart, finer = _rms(quotients[:, i] - quotients[:, i + 1]), _SIZES[i + 1]
+        if best is not None and not apart * finer <= _CHANCE * noise:
             break
-        if max(apart, rounding / _STEP_SIZES[i + 1]) <= limit:
+        if max(apart, rounding / finer) <= _SETTLED * _rms(quotients[:, i]):
             best = i, apart
-        noise = max(noise, apart * _STEP_SIZES[i + 1])
-    return best or (len(_STEP_SIZES) - 1, math.inf)
+        noise = max(noise, apart * finer)
+    return best or (len(_SIZES) - 1, math.inf)
 
 
-def _rows(tree: PyTree, count: int) -> Float64[np.ndarray, "count numbers"]:
-    """All numbers of a tree in that many rows."""
-    leaves = [np.asarray(leaf, np.float64).reshape(count, -1) for leaf in jax.tree.leaves(tree)]
-    return np.concatenate(leaves, axis=1)
+def _in_64_bits(leaf: Any) -> Any:
+    if not eqx.is_inexact_array(leaf):
+        return leaf
+    return jnp.asarray(leaf).astype(jnp.promote_types(leaf.dtype, jnp.float64))
+
+
+def _scale(leaf: Array) -> Array:
+    """The root mean square everywhere; 1 for zeros, which have no scale of their own."""
+    scale = jnp.sqrt(jnp.mean(leaf**2)) if leaf.size else jnp.zeros(())
+    return jnp.full_like(leaf, jnp.where(scale == 0, 1.0, scale))
+
+
+def _row(tree: PyTree) -> Float64[np.ndarray, " numbers"]:
+    """All numbers of a tree, in the order of `ravel_pytree`."""
+    leaves = [np.asarray(leaf, np.float64).ravel() for leaf in jax.tree.leaves(tree)]
+    return np.concatenate(leaves)
 
 
 def _rms(values: np.ndarray) -> float:

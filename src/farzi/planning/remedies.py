@@ -1,0 +1,80 @@
+"""What to lower in a recipe whose outer step does not fit into memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from farzi.distillation import Pool, Recipe
+from farzi.distillation.outer_step import compile_step, states_bytes
+from farzi.hypergradients.auto import Tried, kept_states
+from farzi.hypergradients.budget import format_bytes, program_bytes
+
+_MOST = 8
+"""A setting is lowered to this part of its value at the most; beyond, it would be another run."""
+_WORTH_IT = 0.02
+"""A setting that saves a smaller share of the memory is not worth naming."""
+
+
+def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: int) -> str:
+    """What to lower so that an outer step fits.
+
+    One setting after the other is lowered to an eighth and the step compiled. The first that is
+    enough alone is named with the value to give it, otherwise as few as are enough together.
+
+    Args:
+        recipe: what does not fit.
+        frugal: the most frugal strategy for it, and what an outer step then needs.
+        pool: starting points of the inner loops.
+        vocabulary: number of tokens.
+        budget: bytes that it has to fit into.
+    """
+    recipe = replace(recipe, adjoint=frugal.adjoint)
+    kept = kept_states(frugal.adjoint, recipe.inner_steps) * states_bytes(recipe, pool)
+    now = _settings(recipe, states_first=kept > frugal.bytes / 2)
+    lowest = {setting: max(value // _MOST, 1) for setting, value in now.items()}
+
+    def need(**settings: int) -> int:
+        lowered = replace(recipe, **settings)
+        return program_bytes(compile_step(lowered, pool, vocabulary, to_run=False))
+
+    needs: dict[str, int] = {}
+    for setting, value in lowest.items():
+        needs[setting] = need(**{setting: value})
+        if needs[setting] <= budget:
+            # Memory is the largest of what several parts of the program need, and each grows evenly
+            # with the setting: it never lies above the straight line between two values.
+            room = (budget - needs[setting]) / (frugal.bytes - needs[setting])
+            value = _round(value + room * (now[setting] - value), at_least=value)
+            return f"lower {setting} from {now[setting]} to {value}."
+    saved = {setting: frugal.bytes - left for setting, left in needs.items()}
+    helpful = [name for name in now if saved[name] > _WORTH_IT * frugal.bytes]
+    helpful.sort(key=lambda setting: -saved[setting])
+    for count in range(2, len(helpful) + 1):
+        together = helpful[:count]
+        if need(**{name: lowest[name] for name in together}) <= budget:
+            *most, last = (f"{name} (now {now[name]})" for name in together)
+            return f"lower {', '.join(most)} and {last} together."
+    if not helpful:
+        return "use a smaller learner or vocabulary, or more memory."
+    best = helpful[0]
+    return (
+        "use a smaller learner or vocabulary, or more memory: of the recipe, "
+        f"{best} helps most, and {lowest[best]} instead of {now[best]} still needs "
+        f"{format_bytes(needs[best])}."
+    )
+
+
+def _settings(recipe: Recipe, *, states_first: bool) -> dict[str, int]:
+    """The settings that memory may depend on and that can be lowered, with their values."""
+    names = ["starts", "real_batch", "inner_batch", "sequences"]
+    names.insert(0 if states_first else len(names), "inner_steps")
+    # With batches of one row it is the rows that are long.
+    names[names.index("real_batch")] = "real_batch" if recipe.real_batch > 1 else "context"
+    names[names.index("inner_batch")] = "inner_batch" if recipe.batch > 1 else "length"
+    values = {name: getattr(recipe, name) for name in names} | {"inner_batch": recipe.batch}
+    return {name: values[name] for name in names if values[name] > 1}
+
+
+def _round(value: float, *, at_least: int) -> int:
+    """Down to a number that is easy to remember: a power of two."""
+    return max(1 << (int(value).bit_length() - 1), at_least)
