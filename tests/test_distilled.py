@@ -1,9 +1,14 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from farzi import distilled
 from farzi.distilled import Factored, from_noise, from_real
+from farzi.models import embed, is_soft
+from farzi.models.learner import LatentTokens
 
 VOCABULARY, WIDTH = 30, 16
 
@@ -26,6 +31,37 @@ def test_probabilities_are_the_softmax_of_the_product():
     wanted = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
     np.testing.assert_allclose(factored.probabilities(), wanted, rtol=1e-5)
     assert factored.events == 6
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 7, 12])
+def test_embedding_is_that_of_the_probabilities(chunk):
+    noise = from_noise(3, 4, VOCABULARY, rank=8, key=jax.random.key(0))
+    wanted = embed(table(), noise.probabilities())
+    np.testing.assert_allclose(noise.embed(table(), chunk=chunk), wanted, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(
+        embed(table(), noise, chunk=chunk), noise.embed(table(), chunk=chunk)
+    )
+
+
+def test_sequences_can_be_picked():
+    noise = from_noise(3, 4, VOCABULARY, rank=8, key=jax.random.key(0))
+    assert isinstance(noise, LatentTokens)
+    assert is_soft(noise)
+    assert len(noise) == 3
+    rows = jnp.array([2, 0, 2])
+    picked = dataclasses.replace(noise, temperature=0.5)[rows]
+    wanted = dataclasses.replace(noise, temperature=0.5).probabilities()[rows]
+    np.testing.assert_array_equal(picked.probabilities(), wanted)
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(noise)
+
+
+def test_small_probabilities_are_written_out_for_training(monkeypatch):
+    noise = from_noise(3, 4, VOCABULARY, rank=8, key=jax.random.key(0))
+    monkeypatch.setattr(distilled, "LARGEST", 3 * 4 * VOCABULARY)
+    np.testing.assert_array_equal(noise.tokens(), noise.probabilities())
+    monkeypatch.setattr(distilled, "LARGEST", 3 * 4 * VOCABULARY - 1)
+    assert noise.tokens() is noise
 
 
 def test_noise_has_the_shapes_asked_for():

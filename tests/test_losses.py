@@ -8,6 +8,7 @@ import pytest
 import toy_problem as toy
 
 from farzi import losses, models
+from farzi.distilled import Factored
 from farzi.models import SASRec
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -91,6 +92,53 @@ def test_a_batch_of_padding_costs_nothing(soft):
     loss, gradient = loss_and_gradient(sasrec(), tokens)
     assert float(loss) == 0
     assert all(not leaf.any() for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize("chunk", [1, 4, 15])
+@pytest.mark.parametrize("tokens", [hard_tokens, soft_tokens])
+def test_chunks_change_neither_the_loss_nor_a_derivative_nor_the_derivative_of_one(tokens, chunk):
+    params, fixed = eqx.partition(sasrec(), eqx.is_array)
+    direction = jax.tree.map(jnp.cos, params)
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def derivatives(chunk):
+        def loss(params):
+            model = eqx.combine(params, fixed)
+            return losses.next_token_loss(model, tokens(), chunk=chunk)
+
+        value = loss(params)
+        gradient, second_order = jax.linearize(jax.grad(loss), params)
+        return value, gradient, second_order(direction)
+
+    for chunked, whole in zip(derivatives(chunk), derivatives(10**9), strict=True):
+        assert toy.relative_error(chunked, whole) < 1e-12
+
+
+def test_the_sum_of_a_soft_token_is_not_differentiated():
+    """So that the derivative by it says where probability should move, and not that less is more."""
+    model, tokens = sasrec(), soft_tokens()
+    by_tokens = jax.grad(lambda tokens: next_token_loss(model, tokens))(tokens)
+    last = by_tokens[0, -1]  # Asked for, and read by nobody.
+    wanted = -logits(model, tokens[:, :-1])[0, -1] / 6
+    np.testing.assert_allclose(last, wanted, rtol=1e-12)
+
+
+def test_embedded_tokens_are_enough():
+    model, tokens = sasrec(), hard_tokens()
+    embedded = models.embed(model.embedding, tokens)
+    loss = losses.embedded_loss(model, embedded, (tokens >= 0).astype(embedded.dtype))
+    assert float(loss) == pytest.approx(float(next_token_loss(model, tokens)), rel=1e-12)
+
+
+def test_factored_tokens_are_their_probabilities():
+    latents, decoder = jax.random.split(jax.random.key(3))
+    factored = Factored(
+        jax.random.normal(latents, (3, 6, 2)), jax.random.normal(decoder, (2, VOCABULARY))
+    )
+    loss, gradient = loss_and_gradient(sasrec(), factored)
+    written_out, wanted = loss_and_gradient(sasrec(), factored.probabilities())
+    assert float(loss) == pytest.approx(float(written_out), rel=1e-12)
+    assert toy.relative_error(gradient, wanted) < 1e-12
 
 
 def test_dropout_is_for_training_with_a_key():

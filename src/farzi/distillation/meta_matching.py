@@ -17,15 +17,6 @@ from farzi.hypergradients import Adjoint, Auto, Hypergradient, hypergradient
 from farzi.losses import next_token_loss
 from farzi.models import Learner, Tokens
 
-LARGEST = 2**21
-"""Numbers in the probabilities beyond which a loop is differentiated by latents and decoder.
-
-The softmax is then computed anew in every inner step, but no derivative by the probabilities is
-kept and added to. Measured on two cores, against probabilities computed once: 1.05 times the time
-for 145 x 11 places of 104 tokens at rank 24, 1.00 for 20 x 51 of 1,683 at rank 16, 0.88 for 100 x
-51 of 1,683 and 0.87 for 20 x 51 of 20,000; a quarter to a half of the memory.
-"""
-
 
 class Matched(NamedTuple):
     """One evaluation of the objective, averaged over the starts.
@@ -53,8 +44,8 @@ class MetaMatching:
         adjoint: how to differentiate it.
         adjoint_clip: see `farzi.hypergradient`.
         by_latents: whether the loop is differentiated by latents and decoder, or by the
-            probabilities, which are then computed once; the outcome is the same. None: by the
-            probabilities if they are no more than `LARGEST` numbers.
+            probabilities, which are then computed once; the outcome is the same. None chooses by
+            size, as `Factored.tokens` does.
         chunk: places whose scores or probabilities are computed at a time, see
             `farzi.models.chunks`; None chooses by size.
     """
@@ -119,7 +110,6 @@ class MetaMatching:
 
     def _tokens(self, data: Factored) -> Array | Factored:
         """The distilled data as the inner loops read them, by which they are differentiated."""
-        by_latents = self.by_latents
-        if by_latents is None:
-            by_latents = data.events * data.decoder.shape[1] > LARGEST
-        return data if by_latents else data.probabilities()
+        if self.by_latents is None:
+            return data.tokens()
+        return data if self.by_latents else data.probabilities()

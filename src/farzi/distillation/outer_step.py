@@ -107,7 +107,7 @@ def compile_step(recipe: Recipe, pool: Pool, vocabulary: int, *, to_run: bool = 
     Without `to_run` it is slow and compiled in half the time; it needs the same memory.
     """
     program = jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary))
-    return program.compile(None if to_run else {"xla_backend_optimization_level": 0})
+    return program.compile(None if to_run else {"xla_backend_optimization_level": "0"})
 
 
 def states_bytes(recipe: Recipe, pool: Pool) -> int:

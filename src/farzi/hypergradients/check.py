@@ -148,9 +148,11 @@ class HypergradientCheck:
         if self.smooth_up_to >= _SMOOTH:
             yield f"SMOOTH: {smoothness}."
         elif self.smooth_up_to:
+            # A kink of the inner loss is a jump of its gradient, so of training, which a derivative
+            # does not see.
             yield (
-                f"ROUGH: only {smoothness}, and outer steps go further; {_CALM} If it has to be "
-                "so rough, descend with an adjoint_clip."
+                f"ROUGH: only {smoothness}, and outer steps go further. Let the inner loss have no "
+                f"kinks (gelu for relu), {_CALM} If it has to be so rough, use an adjoint_clip."
             )
         costly = f" If no random draw explains it, {_CALM}"
         yield (

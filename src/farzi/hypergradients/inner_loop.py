@@ -28,6 +28,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
+from farzi.hypergradients.accumulate import add_linear
 from farzi.hypergradients.safe_sqrt import with_safe_sqrt
 
 
@@ -141,14 +142,9 @@ class InnerLoop:
         _, transpose = jax.vjp(update, linearized.gradient, before.params, memory, read)
         direction, d_params, d_memory, d_read = transpose(cotangent.state)
         direction, norm = self.clip(direction)
-        by_params, by_data = linearized.second_order(direction)
-        if self.optimizer_reads_data:
-            by_data = add(by_data, d_read)
-        return Cotangent(
-            State(add(d_params, by_params), d_memory),
-            add(cotangent.data, by_data),
-            cotangent.norms.at[t].set(norm),
-        )
+        d_data = cotangent.data if d_read is None else add(cotangent.data, d_read)
+        d_params, d_data = add_linear(linearized.second_order, direction, (d_params, d_data))
+        return Cotangent(State(d_params, d_memory), d_data, cotangent.norms.at[t].set(norm))
 
     def by_start(self, params: PyTree, data: PyTree, cotangent: Cotangent) -> tuple[PyTree, PyTree]:
         """Derivatives by the data and by the initial parameters, at the end of the reverse pass.

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
+from farzi.hypergradients.accumulate import add_linear
 from farzi.hypergradients.adjoint import Derivatives
-from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State, add, read
+from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State, read
 from farzi.hypergradients.optimizers import ReversibleOptimizer
 from farzi.hypergradients.safe_sqrt import with_safe_sqrt
 
@@ -85,9 +86,6 @@ def _step_back(
     d_params, d_first = cotangent.state
     d_first = jax.tree.map(fold, *memory.moments, gradient, d_params, d_first)
     direction, norm = loop.clip(jax.tree.map(lambda leaf: first.weight * leaf, d_first))
-    by_params, by_data = second_order(direction)
-    return Cotangent(
-        State(add(d_params, by_params), jax.tree.map(lambda leaf: first.decay * leaf, d_first)),
-        add(cotangent.data, by_data),
-        cotangent.norms.at[t].set(norm),
-    )
+    d_params, d_data = add_linear(second_order, direction, (d_params, cotangent.data))
+    d_first = jax.tree.map(lambda leaf: first.decay * leaf, d_first)
+    return Cotangent(State(d_params, d_first), d_data, cotangent.norms.at[t].set(norm))
