@@ -30,7 +30,7 @@ from typing import Annotated, Any
 
 import tyro
 from hypergradient_figure import draw
-from hypergradient_jobs import CANDIDATES, Job, plan
+from hypergradient_jobs import CANDIDATES, REFERENCE, Job, plan
 from hypergradient_problem import SIZES
 from hypergradient_tables import needed_bytes, tables
 from hypergradient_worker import Limits, run

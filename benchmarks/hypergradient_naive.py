@@ -12,9 +12,9 @@ from hypergradient_model import Weights, inner_loss, outer_loss
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from farzi.hypergradients import Derivatives, ReversibleOptimizer
+from farzi.hypergradients import Derivatives
 from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State
-from farzi.hypergradients.optimizers import Memory
+from farzi.hypergradients.optimizers import Memory, rule_of
 
 Training = Callable[[Weights, Float[Array, "..."]], Weights]
 
@@ -64,13 +64,11 @@ class FloatReversal:
         self, loop: InnerLoop, params: PyTree, data: PyTree, key: PRNGKeyArray | None = None
     ) -> Derivatives:
         """See `farzi.hypergradients.Adjoint`."""
-        optimizer = loop.optimizer(data)
-        assert isinstance(optimizer, ReversibleOptimizer)
+        rule = rule_of(loop.optimizer(data))
+        assert rule is not None
 
         def before(after: State, t: Int[Array, ""]) -> State:
-            change = jax.tree.map(
-                lambda *moments: optimizer.change(moments, t), *after.memory.moments
-            )
+            change = jax.tree.map(lambda *moments: rule.change(moments, t), *after.memory.moments)
             earlier = jax.tree.map(jnp.subtract, after.params, change)
             gradient = loop.gradient(earlier, data, t)
             moments = tuple(
@@ -79,7 +77,7 @@ class FloatReversal:
                     moment,
                     gradient,
                 )
-                for kind, moment in zip(optimizer.moments, after.memory.moments, strict=True)
+                for kind, moment in zip(rule.moments, after.memory.moments, strict=True)
             )
             return State(earlier, Memory(t, moments))
 

@@ -27,6 +27,7 @@ def main(job: Job, path: Path) -> dict[str, Any]:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, job.precision)
+    torch.set_default_dtype(dtype)  # TorchOpt corrects the bias of the moments in it.
     problem, reference = make_problem(SIZES[job.size]), Reference.load(path)
 
     def leaf(array: np.ndarray) -> Tensor:

@@ -115,7 +115,7 @@ def test_chunks_change_neither_the_loss_nor_a_derivative_nor_the_derivative_of_o
 
 
 def test_the_sum_of_a_soft_token_is_not_differentiated():
-    """So that the derivative by it says where probability should move, and not that less is more."""
+    """Else its derivative holds the size of all scores, which a softmax has to take out again."""
     model, tokens = sasrec(), soft_tokens()
     by_tokens = jax.grad(lambda tokens: next_token_loss(model, tokens))(tokens)
     last = by_tokens[0, -1]  # Asked for, and read by nobody.

@@ -11,8 +11,9 @@ import pytest
 import toy_problem as toy
 
 from farzi.distillation import MetaMatching
-from farzi.distilled import Factored
+from farzi.distilled import LARGEST, Factored
 from farzi.hypergradients import Checkpointed, StoreStates
+from farzi.hypergradients.budget import program_bytes
 from farzi.losses import next_token_loss
 from farzi.models import SASRec
 
@@ -42,8 +43,8 @@ def distilled():
 
 
 def order():
-    """Two of the three sequences in each step."""
-    rows = [[0, 1], [2, 0], [1, 2], [0, 2], [1, 0]]
+    """Two of the three sequences in each step, or one of them twice."""
+    rows = [[0, 1], [2, 0], [1, 1], [0, 2], [1, 0]]
     return jnp.array([rows, rows[::-1]])
 
 
@@ -80,8 +81,8 @@ def mean_end_loss(data):
     return jnp.mean(jax.vmap(one)(params, order(), real()))
 
 
-def match(adjoint, learners, clip=None):
-    objective = MetaMatching(OPTIMIZER, STEPS, adjoint, clip)
+def match(adjoint, learners, clip=None, **options):
+    objective = MetaMatching(OPTIMIZER, STEPS, adjoint, clip, **options)
     return eqx.filter_jit(objective)(distilled(), learners, order(), real())
 
 
@@ -103,6 +104,63 @@ class Bigrams(eqx.Module):
 
     def __call__(self, embedded, *, key=None):
         return embedded @ self.matrix
+
+
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_by_latents_the_gradient_is_the_same(chunk):
+    by_probabilities = match(StoreStates(), starts(), by_latents=False)
+    by_latents = match(StoreStates(), starts(), by_latents=True, chunk=chunk)
+    assert float(by_latents.loss) == pytest.approx(float(by_probabilities.loss), rel=1e-12)
+    assert isinstance(by_latents.gradient, Factored)
+    assert toy.relative_error(by_latents.gradient, by_probabilities.gradient) < 1e-10
+    assert toy.relative_error(by_latents.adjoint_norms, by_probabilities.adjoint_norms) < 1e-10
+
+
+def shapes(sequences, time, vocabulary, *, width, rank, steps, real):
+    """Of what a hypergradient of one start reads, in float32."""
+
+    def of(*shape, dtype=jnp.float32):
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    data = jax.eval_shape(Factored, of(sequences, time, rank), of(rank, vocabulary))
+    learners = Bigrams(of(1, vocabulary, width), of(1, width, width))
+    order = of(1, steps, sequences, dtype=jnp.int32)
+    return data, learners, order, of(1, *real, dtype=jnp.int32)
+
+
+def test_the_size_of_the_probabilities_decides():
+    def program(vocabulary):
+        inputs = shapes(3, TIME, vocabulary, width=4, rank=2, steps=STEPS, real=(3, TIME + 1))
+        return str(jax.make_jaxpr(MetaMatching(OPTIMIZER, STEPS, StoreStates()))(*inputs))
+
+    largest = LARGEST // (3 * TIME)
+    assert f"f32[3,{TIME},{largest}]" in program(largest)
+    assert f"f32[3,{TIME},{largest + 1}]" not in program(largest + 1)
+
+
+def compiled(sequences, time, vocabulary, *, steps, adjoint, chunk=None):
+    """A program of the size of real ones; nothing is run."""
+    objective = MetaMatching(OPTIMIZER, steps, adjoint, chunk=chunk, by_latents=True)
+    inputs = shapes(sequences, time, vocabulary, width=64, rank=16, steps=steps, real=(64, 51))
+    return jax.jit(objective).lower(*inputs).compile()
+
+
+def test_memory_does_not_grow_by_the_vocabulary_for_each_token():
+    vocabulary, few, many = 2000, 5, 25
+
+    def needed(sequences):
+        return program_bytes(
+            compiled(sequences, 20, vocabulary, steps=2, adjoint=StoreStates(), chunk=50)
+        )
+
+    one_array = 4 * (many - few) * 20 * vocabulary
+    print((needed(many) - needed(few)) / one_array, needed(few), one_array)
+    assert needed(many) - needed(few) < 0.2 * one_array
+
+
+def test_a_vocabulary_of_50_000():
+    """50 x 50 soft tokens to be predicted; benchmarks/large_vocabulary.py really runs it."""
+    assert program_bytes(compiled(50, 51, 50_000, steps=20, adjoint=Checkpointed())) < 4e9
 
 
 def test_strategy_and_clip_reach_the_inner_loops():

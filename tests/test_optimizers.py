@@ -1,5 +1,6 @@
 """Our Adam and SGD are optax's own."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import toy_problem as toy
 
 from farzi.hypergradients import adam, sgd
+from farzi.hypergradients.optimizers import rule_of
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -62,3 +64,12 @@ def test_keeps_the_type_of_the_parameters():
     updates, memory = adam(0.1).update(params, adam(0.1).init(params), params)
     assert updates.dtype == jnp.float32
     assert {leaf.dtype for leaf in memory.moments} == {np.dtype(np.float32)}
+
+
+def test_what_they_are_made_of_survives_being_an_argument():
+    """An optimiser is a tuple of functions, so a pytree, which `filter_jit` takes apart."""
+    rebuilt = jax.tree.unflatten(*reversed(jax.tree.flatten(adam(0.1))))
+    assert rule_of(rebuilt).name == "adam"
+    assert eqx.filter_jit(lambda optimizer: jnp.asarray(len(rule_of(optimizer).moments)))(sgd(0.1))
+    assert rule_of(optax.adam(0.1)) is None
+    assert rule_of(optax.chain(adam(0.1))) is None

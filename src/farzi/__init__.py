@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from farzi.hypergradients import Truncated as Truncated
     from farzi.hypergradients import Unrolled as Unrolled
     from farzi.hypergradients import adam as adam
+    from farzi.hypergradients import check_hypergradient as check_hypergradient
     from farzi.hypergradients import hypergradient as hypergradient
     from farzi.hypergradients import sgd as sgd
     from farzi.metrics import Questions as Questions
@@ -47,6 +48,7 @@ _HOME = {
     "Truncated": "farzi.hypergradients",
     "Unrolled": "farzi.hypergradients",
     "adam": "farzi.hypergradients",
+    "check_hypergradient": "farzi.hypergradients",
     "distill": "farzi.distillation",
     "hypergradient": "farzi.hypergradients",
     "load": "farzi.storage",
@@ -69,6 +71,7 @@ __all__ = [
     "Truncated",
     "Unrolled",
     "adam",
+    "check_hypergradient",
     "data",
     "distill",
     "hypergradient",

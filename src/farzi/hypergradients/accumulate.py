@@ -64,7 +64,9 @@ def _terms(jaxpr: core.Jaxpr) -> list[list[_Term]]:
 
     def terms(var: Any) -> list[_Term]:
         eqn = made_by.get(var) if isinstance(var, core.Var) else None
-        name = eqn.primitive.name if eqn else None
+        if eqn is None:
+            return [_Term([var], jnp.add)]
+        name = eqn.primitive.name
         if name == "add_any":
             return terms(eqn.invars[0]) + terms(eqn.invars[1])
         # What a linear program writes into, if it is not linear itself, can only be zeros.

@@ -16,7 +16,7 @@ from farzi.hypergradients.adjoint import Adjoint
 from farzi.hypergradients.budget import format_bytes, parse_bytes, program_bytes
 from farzi.hypergradients.checkpointed import Checkpointed
 from farzi.hypergradients.fixed_point import decay
-from farzi.hypergradients.optimizers import ReversibleOptimizer
+from farzi.hypergradients.optimizers import rule_of
 from farzi.hypergradients.reversible import Reversible
 from farzi.hypergradients.stored import StoreStates
 from farzi.hypergradients.truncated import Truncated
@@ -214,10 +214,11 @@ def candidates(optimizer: optax.GradientTransformation) -> tuple[Adjoint, ...]:
 
 
 def _can_be_reversed(optimizer: optax.GradientTransformation) -> bool:
-    if not isinstance(optimizer, ReversibleOptimizer):
+    rule = rule_of(optimizer)
+    if rule is None:
         return False
     try:
-        for moment in optimizer.moments:
+        for moment in rule.moments:
             decay(moment.decay)
     except ValueError:
         return False

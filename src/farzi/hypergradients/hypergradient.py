@@ -71,9 +71,8 @@ def hypergradient(
     by the data and by the start. It may be transformed by `jax.jit` and `jax.vmap`.
 
     Args:
-        inner_loss: `(params, data, step) -> scalar`; `step` counts from 0 and is traced. It must
-            be differentiable in forward mode too, so it may hold `jax.custom_jvp` but not
-            `jax.custom_vjp`.
+        inner_loss: `(params, data, step) -> scalar`; `step` counts from 0 and is traced. It is
+            differentiated twice, so the rule of a `jax.custom_vjp` in it must be differentiable.
         outer_loss: `(params, batch) -> scalar`.
         optimizer: any optax optimiser, or a function from the data to one, which makes learning
             rates and other settings within the data differentiable:

@@ -107,7 +107,7 @@ class InnerLoop:
         """The outer loss at the end point, and what the reverse pass starts with."""
         loss, gradient = jax.value_and_grad(self.outer_loss)(end.params)
         memory = jax.tree.map(jnp.zeros_like, eqx.filter(end.memory, eqx.is_inexact_array))
-        norms = jnp.zeros(self.steps, loss.dtype)
+        norms = jnp.zeros(self.steps, self.norm_dtype(end.params))
         return loss, Cotangent(State(gradient, memory), jax.tree.map(jnp.zeros_like, data), norms)
 
     def linearize(self, params: PyTree, data: PyTree, t: Int[Array, ""]) -> Linearized:
@@ -144,7 +144,11 @@ class InnerLoop:
         direction, norm = self.clip(direction)
         d_data = cotangent.data if d_read is None else add(cotangent.data, d_read)
         d_params, d_data = add_linear(linearized.second_order, direction, (d_params, d_data))
-        return Cotangent(State(d_params, d_memory), d_data, cotangent.norms.at[t].set(norm))
+        return Cotangent(
+            State(d_params, d_memory),
+            d_data,
+            cotangent.norms.at[t].set(norm),
+        )
 
     def by_start(self, params: PyTree, data: PyTree, cotangent: Cotangent) -> tuple[PyTree, PyTree]:
         """Derivatives by the data and by the initial parameters, at the end of the reverse pass.
@@ -164,6 +168,11 @@ class InnerLoop:
             return direction, norm
         scale = jnp.where(norm > self.adjoint_clip, self.adjoint_clip / norm, 1.0)
         return jax.tree.map(lambda leaf: leaf * scale.astype(leaf.dtype), direction), norm
+
+    @staticmethod
+    def norm_dtype(params: PyTree) -> jnp.dtype:
+        """The type of the norm of an adjoint."""
+        return jax.eval_shape(optax.tree.norm, params).dtype
 
     # The loops below have bounds that may be traced: a last, shorter segment costs no wasted steps.
 

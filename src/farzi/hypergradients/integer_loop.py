@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int, PyTree, UInt
 
 from farzi.hypergradients.fixed_point import decay, to_fixed, to_float, unit
 from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State
-from farzi.hypergradients.optimizers import Memory, ReversibleOptimizer
+from farzi.hypergradients.optimizers import Memory, MomentRule
 
 LARGEST_PARAMETER = 2.0**13
 """Parameters are then multiples of `2 ** -48`: no coarser than float32 for all above `2 ** -24`."""
@@ -46,7 +46,7 @@ class IntegerLoop:
 
     Args:
         loop: the loop.
-        optimizer: its optimiser, for these data.
+        rule: its optimiser, for these data.
         data: what it reads.
         unravel: from all parameters in one row to their pytree.
         largest_gradient: what a coordinate of any gradient may be at the most.
@@ -56,20 +56,20 @@ class IntegerLoop:
     def __init__(
         self,
         loop: InnerLoop,
-        optimizer: ReversibleOptimizer,
+        rule: MomentRule,
         data: PyTree,
         unravel: Callable[[Array], PyTree],
         largest_gradient: Float[Array, ""],
         x64: bool,
     ):
-        self.loop, self.optimizer, self.data, self.unravel = loop, optimizer, data, unravel
+        self.loop, self.rule, self.data, self.unravel = loop, rule, data, unravel
         self.largest_gradient, self.x64 = largest_gradient, x64
-        self.decays = tuple(decay(moment.decay) for moment in optimizer.moments)
+        self.decays = tuple(decay(moment.decay) for moment in rule.moments)
         self.unit = unit(jnp.full_like(largest_gradient, LARGEST_PARAMETER))
         # A moment is a sum of `weight * g ** power` with decaying weights.
         self.units = tuple(
             unit(moment.weight / (1 - moment.decay) * largest_gradient**moment.power)
-            for moment in optimizer.moments
+            for moment in rule.moments
         )
         periods = [factor.period for factor in self.decays]
         self.segment = min(*periods, loop.steps)
@@ -97,6 +97,7 @@ class IntegerLoop:
             s: Int[Array, ""], carry: tuple[Fixed, Aside, Bool[Array, ""]]
         ) -> tuple[Fixed, Aside, Bool[Array, ""]]:
             fixed, aside, held = carry
+            s = s.astype(jnp.int32)  # Outside of `jax.jit`, a loop counts in 64 bits here.
             first, last = self._bounds(s)
             fixed, held = lax.fori_loop(first, last, self._step, (fixed, held))
             buffers, kept = [], []
@@ -121,7 +122,7 @@ class IntegerLoop:
 
         def segment(i: Int[Array, ""], carry: tuple[Fixed, Cotangent]) -> tuple[Fixed, Cotangent]:
             fixed, cotangent = carry
-            s = self.segments - 1 - i
+            s = self.segments - 1 - i.astype(jnp.int32)
             buffers = tuple(
                 jnp.where(self._is_full(k, s), fillings[s // self.segments_to_fill[k]], buffer)
                 if len(fillings)
@@ -142,6 +143,7 @@ class IntegerLoop:
         self, t: Int[Array, ""], carry: tuple[Fixed, Bool[Array, ""]]
     ) -> tuple[Fixed, Bool[Array, ""]]:
         fixed, held = carry
+        t = t.astype(jnp.int32)
         params = lax.optimization_barrier(self._params(fixed.params))
         with jax.enable_x64(self.x64):
             gradient = lax.optimization_barrier(self.loop.gradient(params, self.data, t))
@@ -163,6 +165,7 @@ class IntegerLoop:
     ) -> tuple[Fixed, Cotangent]:
         """`_step`, line by line from the last to the first, and its adjoint."""
         fixed, cotangent = carry
+        t = t.astype(jnp.int32)
         integers = fixed.params - self._change(fixed.moments, t)
         params = lax.optimization_barrier(self._params(integers))
         with jax.enable_x64(self.x64):
@@ -194,7 +197,7 @@ class IntegerLoop:
         """What a gradient adds to each moment."""
         return [
             to_fixed(moment.weight * gradient**moment.power, unit)
-            for moment, unit in zip(self.optimizer.moments, self.units, strict=True)
+            for moment, unit in zip(self.rule.moments, self.units, strict=True)
         ]
 
     def _change(
@@ -205,7 +208,7 @@ class IntegerLoop:
             tuple(to_float(moment, unit) for moment, unit in zip(moments, self.units, strict=True))
         )
         with jax.enable_x64(self.x64):
-            change = lax.optimization_barrier(self.optimizer.change(values, t))
+            change = lax.optimization_barrier(self.rule.change(values, t))
         return to_fixed(change, self.unit)
 
     def _bounds(self, s: Int[Array, ""]) -> tuple[Int[Array, ""], Int[Array, ""]]:

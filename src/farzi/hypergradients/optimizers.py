@@ -8,6 +8,7 @@ one backwards in exact arithmetic (`reversible.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -39,8 +40,12 @@ class Memory(NamedTuple):
     moments: tuple[PyTree, ...]
 
 
-class ReversibleOptimizer(optax.GradientTransformation):
-    """An `optax.GradientTransformation` that can also be run backwards.
+@dataclass(frozen=True, eq=False)
+class MomentRule:
+    """An optimiser made of moments, whose `init` and `update` are those of optax.
+
+    An `optax.GradientTransformation` is two functions. That these are methods of such a rule is how
+    the rule is found again, see `rule_of`.
 
     Attributes:
         name: what it is called in messages.
@@ -53,33 +58,33 @@ class ReversibleOptimizer(optax.GradientTransformation):
     moments: tuple[Moment, ...]
     change: Callable[[tuple[Array, ...], Int[Array, ""]], Array]
 
-    def __new__(  # noqa: D102  The class docstring says it.
-        cls,
-        name: str,
-        moments: tuple[Moment, ...],
-        change: Callable[[tuple[Array, ...], Int[Array, ""]], Array],
-    ) -> ReversibleOptimizer:
-        def init(params: PyTree) -> Memory:
-            zeros = jax.tree.map(jnp.zeros_like, params)
-            return Memory(jnp.zeros((), jnp.int32), (zeros,) * len(moments))
+    def init(self, params: PyTree) -> Memory:
+        """The memory before the first step."""
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        return Memory(jnp.zeros((), jnp.int32), (zeros,) * len(self.moments))
 
-        def update(updates: PyTree, state: Any, params: Any = None) -> tuple[PyTree, Any]:
-            after = tuple(
-                jax.tree.map(
-                    lambda old, g, moment=moment: (
-                        moment.decay * old + moment.weight * g**moment.power
-                    ),
-                    old,
-                    updates,
-                )
-                for moment, old in zip(moments, state.moments, strict=True)
+    def update(self, updates: PyTree, state: Any, params: Any = None) -> tuple[PyTree, Any]:
+        """From a gradient and the memory to the change of the parameters and the memory."""
+        after = tuple(
+            jax.tree.map(
+                lambda old, g, moment=moment: moment.decay * old + moment.weight * g**moment.power,
+                old,
+                updates,
             )
-            changes = jax.tree.map(lambda *leaves: change(leaves, state.taken), *after)
-            return changes, Memory(state.taken + 1, after)
+            for moment, old in zip(self.moments, state.moments, strict=True)
+        )
+        changes = jax.tree.map(lambda *leaves: self.change(leaves, state.taken), *after)
+        return changes, Memory(state.taken + 1, after)
 
-        self = super().__new__(cls, init, update)
-        self.name, self.moments, self.change = name, moments, change
-        return self
+    def optimizer(self) -> optax.GradientTransformation:
+        """As optax has it."""
+        return optax.GradientTransformation(self.init, self.update)
+
+
+def rule_of(optimizer: optax.GradientTransformation) -> MomentRule | None:
+    """What `farzi.adam` and `farzi.sgd` are made of; None for any other optimiser."""
+    rule = getattr(optimizer.init, "__self__", None)
+    return rule if isinstance(rule, MomentRule) else None
 
 
 def adam(
@@ -88,7 +93,7 @@ def adam(
     b2: float = 0.999,
     eps: float = 1e-8,
     eps_root: float = 1e-8,
-) -> ReversibleOptimizer:
+) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015, arXiv 1412.6980): `optax.adam`, and reversible.
 
     Args:
@@ -108,10 +113,11 @@ def adam(
         second = second / (1 - b2**step)
         return -_rate(learning_rate, taken, first) * first / (jnp.sqrt(second + eps_root) + eps)
 
-    return ReversibleOptimizer("adam", (Moment(b1, 1 - b1, 1), Moment(b2, 1 - b2, 2)), change)
+    moments = (Moment(b1, 1 - b1, 1), Moment(b2, 1 - b2, 2))
+    return MomentRule("adam", moments, change).optimizer()
 
 
-def sgd(learning_rate: Rate, momentum: float = 0.9) -> ReversibleOptimizer:
+def sgd(learning_rate: Rate, momentum: float = 0.9) -> optax.GradientTransformation:
     """Gradient descent with heavy-ball momentum: `optax.sgd`, and reversible.
 
     Args:
@@ -123,7 +129,7 @@ def sgd(learning_rate: Rate, momentum: float = 0.9) -> ReversibleOptimizer:
         (trace,) = moments
         return -_rate(learning_rate, taken, trace) * trace
 
-    return ReversibleOptimizer("sgd", (Moment(momentum, 1.0, 1),), change)
+    return MomentRule("sgd", (Moment(momentum, 1.0, 1),), change).optimizer()
 
 
 def _rate(learning_rate: Rate, taken: Int[Array, ""], like: Array) -> Array:

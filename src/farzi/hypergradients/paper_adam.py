@@ -13,7 +13,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from farzi.hypergradients.accumulate import add_linear
 from farzi.hypergradients.adjoint import Derivatives
 from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State, read
-from farzi.hypergradients.optimizers import ReversibleOptimizer
+from farzi.hypergradients.optimizers import MomentRule, rule_of
 from farzi.hypergradients.safe_sqrt import with_safe_sqrt
 
 
@@ -39,8 +39,8 @@ class PaperAdam:
         Raises:
             ValueError: if the optimiser is another one.
         """
-        optimizer = loop.optimizer(data)
-        if not isinstance(optimizer, ReversibleOptimizer) or optimizer.name != "adam":
+        rule = rule_of(loop.optimizer(data))
+        if rule is None or rule.name != "adam":
             raise ValueError(
                 "PaperAdam() is a recursion for Adam alone; use farzi.adam(...) as the optimiser, "
                 "or StoreStates() or Checkpointed(), which take any."
@@ -53,7 +53,7 @@ class PaperAdam:
 
         def step_back(i: Int[Array, ""], cotangent: Cotangent) -> Cotangent:
             t = loop.steps - 1 - i
-            return _step_back(loop, optimizer, read(tape, t), data, t, cotangent)
+            return _step_back(loop, rule, read(tape, t), data, t, cotangent)
 
         start = loop.start(params, data)
         end, tape = loop.record(start, data, 0, loop.steps, loop.steps)
@@ -66,19 +66,19 @@ class PaperAdam:
 
 def _step_back(
     loop: InnerLoop,
-    optimizer: ReversibleOptimizer,
+    rule: MomentRule,
     before: State,
     data: PyTree,
     t: Int[Array, ""],
     cotangent: Cotangent,
 ) -> Cotangent:
     """One turn of the algorithm's loop; the memory of the cotangent is `dm` alone."""
-    first, second = optimizer.moments
+    first, second = rule.moments
     gradient, second_order = loop.linearize(before.params, data, t)
-    memory: Any = optimizer.update(gradient, before.memory)[1]
+    memory: Any = rule.update(gradient, before.memory)[1]
 
     def fold(m: Array, v: Array, g: Array, dw: Array, dm: Array) -> Array:
-        change = with_safe_sqrt(lambda m, v: optimizer.change((m, v), before.memory.taken))
+        change = with_safe_sqrt(lambda m, v: rule.change((m, v), before.memory.taken))
         _, transpose = jax.vjp(change, m, v)
         by_first, by_second = transpose(dw)
         return dm + by_first + second.weight / first.weight * 2 * g * by_second
@@ -88,4 +88,8 @@ def _step_back(
     direction, norm = loop.clip(jax.tree.map(lambda leaf: first.weight * leaf, d_first))
     d_params, d_data = add_linear(second_order, direction, (d_params, cotangent.data))
     d_first = jax.tree.map(lambda leaf: first.decay * leaf, d_first)
-    return Cotangent(State(d_params, d_first), d_data, cotangent.norms.at[t].set(norm))
+    return Cotangent(
+        State(d_params, d_first),
+        d_data,
+        cotangent.norms.at[t].set(norm),
+    )

@@ -14,7 +14,7 @@ from jaxtyping import PRNGKeyArray, PyTree
 from farzi.hypergradients.adjoint import Derivatives
 from farzi.hypergradients.inner_loop import InnerLoop
 from farzi.hypergradients.integer_loop import LARGEST_PARAMETER, IntegerLoop
-from farzi.hypergradients.optimizers import ReversibleOptimizer
+from farzi.hypergradients.optimizers import rule_of
 
 _MARGIN = 64
 
@@ -37,7 +37,7 @@ class Reversible:
         largest_gradient: what a coordinate of any gradient may be at the most. The smaller it is,
             the finer the numbers: those for squares of gradients are about
             `largest_gradient ** 2 / 2 ** 61`. None: 64 times the largest coordinate of the first
-            gradient.
+            gradient, or 1 where that is zero.
 
     Raises:
         ValueError: if the optimiser is another one, or `largest_gradient` not positive.
@@ -57,8 +57,8 @@ class Reversible:
         self, loop: InnerLoop, params: PyTree, data: PyTree, key: PRNGKeyArray | None = None
     ) -> Derivatives:
         """See `Adjoint`."""
-        optimizer = loop.optimizer(data)
-        if not isinstance(optimizer, ReversibleOptimizer):
+        rule = rule_of(loop.optimizer(data))
+        if rule is None:
             raise ValueError(
                 "Reversible() takes farzi.adam(...) and farzi.sgd(...) only; use one of them as "
                 "the optimiser, or StoreStates() or Checkpointed(), which take any."
@@ -72,8 +72,9 @@ class Reversible:
             if first is None:
                 largest = jnp.asarray(self.largest_gradient, flat.dtype)
             else:
-                largest = _MARGIN * jnp.max(jnp.abs(ravel_pytree(first)[0]))
-            integers = IntegerLoop(loop, optimizer, data, unravel, largest, x64)
+                largest = jnp.max(jnp.abs(ravel_pytree(first)[0]))
+                largest = jnp.where(largest > 0, _MARGIN * largest, 1.0)
+            integers = IntegerLoop(loop, rule, data, unravel, largest, x64)
             start = integers.start(flat)
             end, aside, held = integers.train(start)
             with jax.enable_x64(x64):

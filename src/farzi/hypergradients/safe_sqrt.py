@@ -18,15 +18,15 @@ from jax.extend import core
 
 @jax.custom_jvp
 def safe_sqrt(x: jax.Array) -> jax.Array:
-    """The square root of `x`, with derivative 0 where `x` is 0."""
+    """The square root of `x`, with derivative 0 where `x` is 0, or negative and so not in use."""
     return jnp.sqrt(x)
 
 
 @safe_sqrt.defjvp
 def _(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     (x,), (dx,) = primals, tangents
-    zero = x == 0
-    slope = jnp.where(zero, 0.0, 0.5 / jnp.sqrt(jnp.where(zero, 1.0, x)))
+    positive = x > 0
+    slope = jnp.where(positive, 0.5 / jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
     return jnp.sqrt(x), slope.astype(x.dtype) * dx
 
 

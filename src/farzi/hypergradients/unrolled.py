@@ -36,7 +36,7 @@ class Unrolled:
             end, _ = lax.scan(body, start, (jnp.arange(loop.steps), probes))
             return loop.outer_loss(end.params)
 
-        probes = jnp.zeros(loop.steps, jax.eval_shape(loop.outer_loss, params).dtype)
+        probes = jnp.zeros(loop.steps, loop.norm_dtype(params))
         loss, derivatives = jax.value_and_grad(outer, argnums=(0, 1, 2))(data, params, probes)
         return Derivatives(loss, *derivatives)
 

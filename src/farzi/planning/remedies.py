@@ -11,15 +11,13 @@ from farzi.hypergradients.budget import format_bytes, program_bytes
 
 _MOST = 8
 """A setting is lowered to this part of its value at the most; beyond, it would be another run."""
-_WORTH_IT = 0.02
-"""A setting that saves a smaller share of the memory is not worth naming."""
 
 
 def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: int) -> str:
     """What to lower so that an outer step fits.
 
     One setting after the other is lowered to an eighth and the step compiled. The first that is
-    enough alone is named with the value to give it, otherwise as few as are enough together.
+    enough alone is named with the value to give it, otherwise those that are enough together.
 
     Args:
         recipe: what does not fit.
@@ -37,6 +35,12 @@ def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: i
         lowered = replace(recipe, **settings)
         return program_bytes(compile_step(lowered, pool, vocabulary, to_run=False))
 
+    together = need(**lowest)
+    if together > budget:
+        return (
+            "use a smaller learner or vocabulary, or more memory: with "
+            f"{_listed(list(now))} at an eighth it still needs {format_bytes(together)}."
+        )
     needs: dict[str, int] = {}
     for setting, value in lowest.items():
         needs[setting] = need(**{setting: value})
@@ -46,22 +50,14 @@ def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: i
             room = (budget - needs[setting]) / (frugal.bytes - needs[setting])
             value = _round(value + room * (now[setting] - value), at_least=value)
             return f"lower {setting} from {now[setting]} to {value}."
-    saved = {setting: frugal.bytes - left for setting, left in needs.items()}
-    helpful = [name for name in now if saved[name] > _WORTH_IT * frugal.bytes]
-    helpful.sort(key=lambda setting: -saved[setting])
-    for count in range(2, len(helpful) + 1):
-        together = helpful[:count]
-        if need(**{name: lowest[name] for name in together}) <= budget:
-            *most, last = (f"{name} (now {now[name]})" for name in together)
-            return f"lower {', '.join(most)} and {last} together."
-    if not helpful:
-        return "use a smaller learner or vocabulary, or more memory."
-    best = helpful[0]
-    return (
-        "use a smaller learner or vocabulary, or more memory: of the recipe, "
-        f"{best} helps most, and {lowest[best]} instead of {now[best]} still needs "
-        f"{format_bytes(needs[best])}."
-    )
+    by_savings = sorted(needs, key=lambda setting: needs[setting])
+    for count in range(2, len(by_savings)):
+        if need(**{name: lowest[name] for name in by_savings[:count]}) <= budget:
+            break
+    else:
+        count = len(by_savings)
+    named = _listed([f"{name} (now {now[name]})" for name in by_savings[:count]])
+    return f"lower {named}; none of them alone is enough."
 
 
 def _settings(recipe: Recipe, *, states_first: bool) -> dict[str, int]:
@@ -73,6 +69,11 @@ def _settings(recipe: Recipe, *, states_first: bool) -> dict[str, int]:
     names[names.index("inner_batch")] = "inner_batch" if recipe.batch > 1 else "length"
     values = {name: getattr(recipe, name) for name in names} | {"inner_batch": recipe.batch}
     return {name: values[name] for name in names if values[name] > 1}
+
+
+def _listed(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _round(value: float, *, at_least: int) -> int:
