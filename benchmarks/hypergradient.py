@@ -20,6 +20,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -217,4 +218,6 @@ def _line(record: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
+    # So that the process that measures is ended too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     main(tyro.cli(Options))

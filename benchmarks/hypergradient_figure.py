@@ -45,13 +45,13 @@ def draw(content: dict[str, Any], path: Path) -> None:
     }
     with mpl.rc_context(settings):
         figure = Figure(figsize=(12.5, 5.4), layout="constrained")
-        memory, time, error = figure.subplots(1, 3)
+        memory, time, error = figure.subplots(1, 3, sharex=True)
         _lines(memory, records, size, steps, _megabytes, _expected_megabytes)
         _lines(time, records, size, steps, lambda record: record.get("ratio"))
         _lines(error, records, size, steps, lambda record: record.get("error"), timed=False)
         memory.set(title="Peak memory, MB (hollow: foreseen)", yscale="log")
         time.set(title="Time / time of plain training", ylim=(0, None))
-        error.set(title="Relative error in float32", yscale="log")
+        error.set(title="Error in float32 (top edge: not finite)", yscale="log")
         memory.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         for axes in (memory, time, error):
             axes.set_xscale("log", base=2)
@@ -83,23 +83,37 @@ def _lines(
         if timed and not candidate.timed:
             continue
         colour, marker, line = STYLES[name]
-        points = []
+        points, lost = [], []
         for length in steps:
             record = records.get(Job(name, size, length).key)
             if record is None:
                 continue
             solid = record["status"] == "ok"
+            if not (timed or record.get("finite", True)):
+                lost.append(length)
             value = measured(record) if solid else expected(record)
             if value is not None:
                 points.append((length, value, solid))
         if not points:
             continue
+        if lost:
+            _at_the_top(axes, lost, colour, marker)
         across, up = [point[0] for point in points], [point[1] for point in points]
         fills = [colour if solid else "white" for *_, solid in points]
         axes.plot(
             across, up, line, color=colour, marker=marker, markersize=5, label=candidate.label
         )
         axes.scatter(across, up, c=fills, edgecolors=colour, marker=marker, s=28, zorder=3)
+
+
+def _at_the_top(axes: Axes, steps: list[int], colour: str, marker: str) -> None:
+    """Marks where a result is not finite."""
+    heights = [1.0] * len(steps)  # In units of the panel.
+    marks = axes.scatter(
+        steps, heights, c=colour, marker=marker, s=28, transform=axes.get_xaxis_transform()
+    )
+    marks.set_clip_on(False)
+    marks.set_in_layout(False)
 
 
 def _megabytes(record: Record) -> float | None:

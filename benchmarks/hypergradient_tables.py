@@ -30,14 +30,15 @@ NOTES = """\
   the level before the call, data and weights not included; in brackets what the compiler says,
   which includes them: temporaries + arguments + outputs. Before a call, what was freed is handed
   back to the system. What exceeds the limit by the compiler's number, or for PyTorch by a line
-  through the two longest loops that were run, is not run.
+  through the two longest loops that were run, is not run, and that number stands in italics.
 - *Error* is the norm of the difference from the derivative in float64, over its norm. All
   start from the same numbers; the model in PyTorch is checked, before it is measured, to have the
   loss and gradient of the model in JAX.
 - `higher` has Adam as it stood in PyTorch before 2019: `eps` is added to the root of the second
   moment before its bias is corrected, and there is no `eps_root`. It differentiates another loop
-  than the rest, the nearest for eps_root = 0.
-- `torchopt` is `MetaAdam(use_accelerated_op=False)`.
+  than the rest, so what stands as its error is how far the two loops are apart.
+- `torchopt` is `MetaAdam(use_accelerated_op=False)`. TorchOpt corrects the bias of the moments in
+  PyTorch's default precision, which is therefore set to float64 where all is in float64.
 - `bergson` writes about sqrt(T) states to files, which count here as time and not as memory. It is
   made for derivatives by one weight an example; here it gets the soft tokens in their place.
 - *Reversal in floating point* takes each step back by dividing by the decays, as in Algorithm 1 of

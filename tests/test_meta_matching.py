@@ -154,7 +154,6 @@ def test_memory_does_not_grow_by_the_vocabulary_for_each_token():
         )
 
     one_array = 4 * (many - few) * 20 * vocabulary
-    print((needed(many) - needed(few)) / one_array, needed(few), one_array)
     assert needed(many) - needed(few) < 0.2 * one_array
 
 

@@ -169,8 +169,7 @@ def _config(content: dict[str, Any], memory_budget: str | None) -> Config:
     kinds = typing.get_type_hints(Config)
     for name, table in content.items():
         if name not in kinds:
-            what = f"section [{name}]" if isinstance(table, dict) else f"key {name!r} above [data]"
-            raise ValueError(_unknown(what, name, kinds))
+            raise ValueError(_unknown(f"section [{name}]", name, kinds))
         if not isinstance(table, dict):
             raise ValueError(f"{name} is {table!r}; write a section [{name}]")
     tables = {name: dict(content.get(name, {})) for name in kinds}
@@ -277,8 +276,19 @@ def _number(text: str) -> int | float | str:
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """That there is no such thing, and what may have been meant."""
     nearest = difflib.get_close_matches(name, known, n=1)
-    advice = f"the nearest is {nearest[0]!r}" if nearest else f"there are {', '.join(known)}"
+    elsewhere = [
+        section
+        for section, kind in typing.get_type_hints(Config).items()
+        if name in _settings(kind)
+    ]
+    if nearest:
+        advice = f"the nearest is {nearest[0]!r}"
+    elif elsewhere:
+        advice = f"[{elsewhere[0]}] has a key of that name"
+    else:
+        advice = f"there are {', '.join(known)}"
     return f"there is no {what}; {advice}"
 
 

@@ -83,9 +83,10 @@ class Search(NamedTuple):
 class Auto:
     """Chooses the fastest exact strategy that fits into a memory budget.
 
-    Each candidate is compiled, from the fastest on, until the memory that the compiler states for
-    it is within the budget; nothing is run. Which one it was is logged (logger "farzi", level INFO)
-    and, by `farzi.distill`, told in its outcome.
+    Candidates are compiled, from the fastest on, until the memory that the compiler states for one
+    is within the budget; nothing is run, and those that are bound to be too large are passed over.
+    Which one it was is logged (logger "farzi", level INFO) and, by `farzi.distill`, told in its
+    outcome.
 
     In `farzi.hypergradient` the choice is made when the function is traced for new shapes. The
     program measured is then that of one call: within `jax.vmap` that of one element, so a budget

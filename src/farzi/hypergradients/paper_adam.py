@@ -10,9 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
-from farzi.hypergradients.accumulate import add_linear
 from farzi.hypergradients.adjoint import Derivatives
-from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State, read
+from farzi.hypergradients.inner_loop import Cotangent, InnerLoop, State, add, read
 from farzi.hypergradients.optimizers import MomentRule, rule_of
 from farzi.hypergradients.safe_sqrt import with_safe_sqrt
 
@@ -53,7 +52,7 @@ class PaperAdam:
 
         def step_back(i: Int[Array, ""], cotangent: Cotangent) -> Cotangent:
             t = loop.steps - 1 - i
-            return _step_back(loop, rule, read(tape, t), data, t, cotangent)
+            return _step_back(loop, rule, read(tape.before, t), data, t, cotangent)
 
         start = loop.start(params, data)
         end, tape = loop.record(start, data, 0, loop.steps, loop.steps)
@@ -86,10 +85,10 @@ def _step_back(
     d_params, d_first = cotangent.state
     d_first = jax.tree.map(fold, *memory.moments, gradient, d_params, d_first)
     direction, norm = loop.clip(jax.tree.map(lambda leaf: first.weight * leaf, d_first))
-    d_params, d_data = add_linear(second_order, direction, (d_params, cotangent.data))
+    by_params, by_data = second_order(direction)
     d_first = jax.tree.map(lambda leaf: first.decay * leaf, d_first)
     return Cotangent(
-        State(d_params, d_first),
-        d_data,
+        State(add(d_params, by_params), d_first),
+        add(cotangent.data, by_data),
         cotangent.norms.at[t].set(norm),
     )

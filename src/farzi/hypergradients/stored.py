@@ -12,10 +12,7 @@ from farzi.hypergradients.inner_loop import InnerLoop
 
 @dataclass(frozen=True)
 class StoreStates:
-    """Keeps every state: T of them, each the parameters and the optimiser's memory.
-
-    Exact, and the fastest while it fits.
-    """
+    """Keeps every state, and every gradient: T of each. Exact, and the fastest while it fits."""
 
     def differentiate(
         self, loop: InnerLoop, params: PyTree, data: PyTree, key: PRNGKeyArray | None = None

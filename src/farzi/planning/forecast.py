@@ -94,7 +94,7 @@ class Forecast:
         if validation is not None:
             memory = "" if self.validation_bytes is None else format_bytes(self.validation_bytes)
             rows.append(("validations", f"{self.validations:,} of {validation:.3g} s, {memory}"))
-        rows += [("in all", f"{self.seconds:,.0f} s on {self.device}")]
+        rows.append(("in all", f"{_duration(self.seconds)} on {self.device}"))
         return rows + [("left out", what) for what in self.left_out]
 
 
@@ -157,3 +157,10 @@ def plan(
         device=f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores",
         left_out=tuple(left_out),
     )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 1000:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min"

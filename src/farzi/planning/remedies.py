@@ -45,10 +45,12 @@ def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: i
     for setting, value in lowest.items():
         needs[setting] = need(**{setting: value})
         if needs[setting] <= budget:
-            # Memory is the largest of what several parts of the program need, and each grows evenly
-            # with the setting: it never lies above the straight line between two values.
+            # Memory is the largest of what several parts of the program need. Where each grows
+            # evenly with the setting, it does not lie above the straight line between two values.
             room = (budget - needs[setting]) / (frugal.bytes - needs[setting])
-            value = _round(value + room * (now[setting] - value), at_least=value)
+            more = _round(value + room * (now[setting] - value), at_least=value)
+            if more > value and need(**{setting: more}) <= budget:
+                value = more
             return f"lower {setting} from {now[setting]} to {value}."
     by_savings = sorted(needs, key=lambda setting: needs[setting])
     for count in range(2, len(by_savings)):

@@ -1,0 +1,145 @@
+"""What an outer step tells, against the objective called directly on the same inputs."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import toy_log
+
+from farzi.data import batch_order
+from farzi.distillation import MetaMatching, Pool, Recipe
+from farzi.distillation.outer_step import (
+    Inputs,
+    compile_step,
+    input_shapes,
+    outer_optimizer,
+    prepare,
+    states_bytes,
+    variable,
+)
+from farzi.distilled import from_noise
+from farzi.hypergradients import Auto, Checkpointed, StoreStates, Truncated
+from farzi.hypergradients.auto import kept_states
+from farzi.hypergradients.budget import program_bytes
+
+RECIPE = Recipe(
+    sequences=4,
+    length=4,
+    context=8,
+    rank=4,
+    start="noise",
+    inner_steps=8,
+    inner_rate=0.03,
+    inner_batch=2,
+    starts=2,
+    real_batch=16,
+    adjoint_clip=0.05,
+)
+POOL = Pool(toy_log.sasrec)
+
+
+def inputs(recipe=RECIPE, seed=0):
+    data = from_noise(4, 5, toy_log.TOKENS, rank=4, key=jax.random.key(seed))
+    order = [batch_order(4, 2, recipe.inner_steps, seed=[seed, start]) for start in range(2)]
+    real = np.random.default_rng(seed).integers(toy_log.TOKENS, size=(2, 16, 9))
+    return Inputs(
+        data,
+        outer_optimizer(recipe).init(variable(data)),
+        jax.random.key(seed),
+        jnp.array(order),
+        jnp.array(real, jnp.int32),
+    )
+
+
+def objective(adjoint, clip=RECIPE.adjoint_clip):
+    optimizer = RECIPE.learner.optimizer(RECIPE.inner_rate)
+    return MetaMatching(optimizer, RECIPE.inner_steps, adjoint, clip)
+
+
+@pytest.fixture(scope="module")
+def program():
+    return prepare(RECIPE, POOL, toy_log.TOKENS)
+
+
+def test_the_shapes_are_those_of_a_distillation():
+    shapes, real = input_shapes(RECIPE, toy_log.TOKENS), inputs()
+    assert jax.tree.structure(shapes) == jax.tree.structure(real)
+    for shape, array in zip(jax.tree.leaves(shapes), jax.tree.leaves(real), strict=True):
+        assert (shape.shape, shape.dtype) == (array.shape, array.dtype)
+
+
+def test_a_step_tells_what_the_objective_says(program):
+    given = inputs()
+    data, _, measured = program(given)
+    matched = eqx.filter_jit(objective(StoreStates()))(
+        given.data, POOL.draw(2, given.key), given.order, given.real
+    )
+    norms = matched.adjoint_norms
+    wanted = [
+        matched.loss,
+        optax.tree.norm(matched.gradient),
+        norms.max(),
+        norms[0],
+        norms[-1],
+        matched.clipped,
+    ]
+    np.testing.assert_allclose(measured, wanted, rtol=1e-5)
+    assert 0 < measured.clipped < 1
+    assert len({float(norm) for norm in measured[2:5]}) > 1
+    # Adam's first step has the length of the rate in every coordinate.
+    moved = jnp.abs(data.latents - given.data.latents)
+    assert float(moved.max()) == pytest.approx(float(RECIPE.outer_schedule()(0)), rel=1e-3)
+
+
+def test_auto_chooses_by_the_memory_of_the_whole_step(program):
+    def choose(budget):
+        return prepare(dataclasses.replace(RECIPE, adjoint=Auto(budget)), POOL, toy_log.TOKENS)
+
+    assert program.adjoint == StoreStates()
+    assert choose(program.bytes).adjoint == StoreStates()
+    frugal = choose(program.bytes - 1)
+    assert frugal.adjoint != StoreStates()
+    assert frugal.bytes < program.bytes
+    saved = (8 - kept_states(Checkpointed(), 8)) * states_bytes(RECIPE, POOL)
+    assert program.bytes - choose(program.bytes - saved // 2).bytes > saved / 2
+    for one, other in zip(program(inputs())[2], frugal(inputs())[2], strict=True):
+        assert float(one) == pytest.approx(float(other), rel=1e-4)
+
+
+def test_a_program_that_is_not_to_be_run_needs_the_same_memory(program):
+    quick = compile_step(RECIPE, POOL, toy_log.TOKENS, to_run=False)
+    assert program_bytes(quick) == program.bytes
+
+
+def test_a_state_is_parameters_and_two_moments_of_every_start():
+    learner = toy_log.sasrec(jax.random.key(0))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(learner, eqx.is_array)))
+    assert states_bytes(RECIPE, POOL) == 4 * (2 * 3 * parameters + 1)
+
+
+def test_an_adjoint_that_draws_is_given_a_key():
+    recipe = dataclasses.replace(RECIPE, adjoint=Truncated(window=1), adjoint_clip=None)
+    program = prepare(recipe, POOL, toy_log.TOKENS)
+    measured = [program(inputs(recipe)._replace(key=jax.random.key(i)))[2] for i in range(4)]
+    for one in measured:
+        assert float(one.first_adjoint_norm) > 0
+        assert float(one.last_adjoint_norm) > 0
+    assert len({float(one.adjoint_norm) for one in measured}) == 4
+
+
+def test_each_start_draws_for_itself():
+    given = inputs()
+    match = eqx.filter_jit(objective(Truncated(window=1), clip=None))
+    starts = POOL.draw(2, given.key)
+    places = set()
+    for i in range(6):
+        matched = match(given.data, starts, given.order, given.real, key=jax.random.key(i))
+        places.add(int(jnp.sum(matched.adjoint_norms > 0)))
+    assert places <= {1, 2}
+    assert 2 in places
+    with pytest.raises(ValueError, match="got no random key"):
+        match(given.data, starts, given.order, given.real)
