@@ -4,8 +4,8 @@
 
 Meta-matching on 50 sequences of 50 + 1 soft tokens, all read in each of 20 inner steps and judged
 by 64 real sequences of 50 + 1. Each variant has a process to itself, which takes one to three
-minutes and up to 8 GB. Writes docs/results/large_vocabulary.json and .md; the compiler's bytes do
-not depend on the machine, the others do.
+minutes and up to 8 GB. Writes large_vocabulary.json and .md to the folder of results; the
+compiler's bytes do not depend on the machine, the others do.
 """
 
 from __future__ import annotations
