@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 
 def farzi(*arguments):
     return subprocess.run(
-        [sys.executable, "-m", "farzi", *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "farzi", *arguments], capture_output=True, text=True, timeout=300
     )
 
 
@@ -16,6 +17,7 @@ def test_help_names_the_commands():
     answer = farzi("--help")
     assert answer.returncode == 0
     assert "demo" in answer.stdout
+    assert "plan" in answer.stdout
 
 
 def test_help_imports_nothing_that_takes_long():
@@ -53,3 +55,66 @@ def test_an_unknown_option_names_the_nearest():
     answer = farzi("demo", "--sed", "1")
     assert answer.returncode == 2
     assert "--seed" in answer.stdout + answer.stderr
+
+
+SMALL = """
+[data]
+vocabulary = 20
+validation_questions = 12
+
+[learner]
+width = 4
+layers = 1
+
+[recipe]
+sequences = 4
+length = 2
+context = 3
+rank = 2
+start = "noise"
+inner_steps = 2
+outer_steps = 5
+real_batch = 4
+validation_runs = 1
+"""
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    # Programs are kept where tests keep theirs.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path(__file__).parents[1] / ".cache"))
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL)
+    return path
+
+
+def test_plan_tells_memory_and_time(small):
+    answer = farzi("plan", str(small))
+    assert answer.returncode == 0, answer.stderr
+    assert "StoreStates()" in answer.stdout
+    assert "5 of" in answer.stdout
+    assert answer.stdout.count("\n") < 15
+
+
+def test_plan_refuses_what_cannot_fit_in_one_line(small):
+    answer = farzi("plan", str(small), "--memory-budget", "2 kB")
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("farzi: the run does not fit: ")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_plan_names_a_mistake_in_the_configuration(small, tmp_path):
+    small.write_text(SMALL.replace("outer_steps", "outer_step"))
+    answer = farzi("plan", str(small))
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        f"farzi: {small}: there is no key 'outer_step' in [recipe]; the nearest is 'outer_steps'.\n"
+    )
+    answer = farzi("plan", str(tmp_path / "none.toml"))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("farzi: there is no file ")
+
+
+def test_plan_needs_a_configuration():
+    assert farzi("plan").returncode == 2

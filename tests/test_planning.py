@@ -3,7 +3,6 @@
 import dataclasses
 import re
 
-import equinox as eqx
 import jax
 import pytest
 import toy_log
@@ -16,26 +15,6 @@ from farzi.hypergradients.budget import parse_bytes, program_bytes
 from farzi.planning import plan
 from farzi.planning.fitting import smaller_budget
 from farzi.planning.machine import available_memory
-
-VOCABULARY, WIDTH = 40, 6
-
-
-class Bigrams(eqx.Module):
-    """The smallest learner: the next token depends on this one only."""
-
-    embedding: jax.Array
-    matrix: jax.Array
-
-    def __call__(self, embedded, *, key=None):
-        return embedded @ self.matrix
-
-
-def bigrams(key):
-    table, matrix = jax.random.split(key)
-    return Bigrams(
-        jax.random.normal(table, (VOCABULARY, WIDTH)), jax.random.normal(matrix, (WIDTH, WIDTH))
-    )
-
 
 SMALL = Recipe(
     sequences=8,
@@ -58,13 +37,13 @@ def change(**settings):
 
 
 def need(recipe):
-    program = compile_step(recipe, Pool(bigrams), VOCABULARY, to_run=False)
+    program = compile_step(recipe, Pool(toy_log.bigrams), toy_log.TOKENS, to_run=False)
     return program_bytes(program)
 
 
 def refusal(recipe, budget, **options):
     with pytest.raises(ValueError, match=r"^the run does not fit: ") as error:
-        plan(bigrams, recipe, memory_budget=budget, **options)
+        plan(toy_log.bigrams, recipe, memory_budget=budget, **options)
     cause, remedy = str(error.value).split("; ")
     assert remedy.endswith(".")
     return cause, remedy
@@ -72,7 +51,7 @@ def refusal(recipe, budget, **options):
 
 @pytest.fixture(scope="module")
 def forecast():
-    return plan(bigrams, SMALL, validation_questions=30, timed_steps=2)
+    return plan(toy_log.bigrams, SMALL, validation_questions=30, timed_steps=2)
 
 
 def test_a_forecast_tells_memory_and_time(forecast):
@@ -80,7 +59,7 @@ def test_a_forecast_tells_memory_and_time(forecast):
     assert forecast.step_bytes == need(SMALL)
     assert 0 < forecast.step_seconds < 10
     assert 0 < forecast.validation_seconds < 60
-    assert forecast.validation_bytes > 4 * 30 * VOCABULARY
+    assert forecast.validation_bytes > 4 * 30 * toy_log.TOKENS
     assert (forecast.outer_steps, forecast.validations) == (7, 4)  # 3, 6, 7 and the start
     assert forecast.seconds == pytest.approx(
         forecast.compile_seconds + 7 * forecast.step_seconds + 4 * forecast.validation_seconds
@@ -100,7 +79,7 @@ def test_a_forecast_can_be_read(forecast):
 
 
 def test_what_is_not_in_the_numbers_is_said():
-    forecast = plan(bigrams, change(start="real"), timed_steps=1)
+    forecast = plan(toy_log.bigrams, change(start="real"), timed_steps=1)
     assert forecast.validation_seconds is None
     assert forecast.seconds == pytest.approx(forecast.compile_seconds + 7 * forecast.step_seconds)
     text = str(forecast)
@@ -108,15 +87,15 @@ def test_what_is_not_in_the_numbers_is_said():
     assert re.search("left out +validations", text)
 
 
-def test_the_run_needs_what_was_told():
+@pytest.mark.parametrize("start", ["real", "noise"])
+def test_the_run_needs_what_was_told(start):
     """And takes the strategy that was told."""
-    split = leave_last_out(toy_log.log())
-    for adjoint in (StoreStates(), Auto("60 kB")):
-        recipe = change(adjoint=adjoint, context=8, outer_steps=1)
-        told = plan(toy_log.sasrec, recipe, timed_steps=1)
-        run = distill(split.train, split.validation, toy_log.sasrec, recipe)
-        assert told.step_bytes == run.peak_bytes
-        assert told.adjoint == run.adjoint
+    split, teacher = leave_last_out(toy_log.log()), toy_log.bigrams(jax.random.key(0))
+    recipe = change(adjoint=Auto(need(SMALL) - 1), start=start, outer_steps=1)
+    told = plan(toy_log.bigrams, recipe, timed_steps=1)
+    run = distill(split.train, split.validation, toy_log.bigrams, recipe, teacher=teacher)
+    assert told.step_bytes == run.peak_bytes
+    assert told.adjoint == run.adjoint == Checkpointed()
 
 
 def test_a_strategy_that_fits_is_named():
@@ -125,7 +104,9 @@ def test_a_strategy_that_fits_is_named():
     assert "an outer step with StoreStates() needs" in cause
     assert "(given)" in cause
     assert remedy.startswith('set adjoint to "Checkpointed()", which needs')
-    forecast = plan(bigrams, change(adjoint=Auto(budget)), memory_budget=budget, timed_steps=1)
+    forecast = plan(
+        toy_log.bigrams, change(adjoint=Auto(budget)), memory_budget=budget, timed_steps=1
+    )
     assert forecast.adjoint == Checkpointed()
     assert [tried.adjoint for tried in forecast.tried] == [StoreStates(), Checkpointed()]
     assert re.search(r"StoreStates\(\) .* no\n.* Checkpointed\(\) .* yes", str(forecast), re.DOTALL)
@@ -154,8 +135,6 @@ def value(remedy, setting):
 
 LARGE = {
     "real_batch": change(real_batch=1024),
-    "context": change(real_batch=1, context=1024),
-    "inner_batch": change(inner_batch=512, sequences=512),
     "length": change(inner_batch=1, length=512),
     "starts": change(starts=32),
 }
@@ -169,7 +148,7 @@ def test_the_setting_that_is_too_large_is_named_with_a_value_that_fits(setting):
     budget = need(frugal) // 2
     _, remedy = refusal(recipe, budget)
     lowered = dataclasses.replace(recipe, **{setting: value(remedy, setting)})
-    plan(bigrams, dataclasses.replace(lowered, adjoint=Auto(budget)), timed_steps=1)
+    plan(toy_log.bigrams, dataclasses.replace(lowered, adjoint=Auto(budget)), timed_steps=1)
 
 
 def test_two_settings_are_named_where_one_is_not_enough():
@@ -177,7 +156,7 @@ def test_two_settings_are_named_where_one_is_not_enough():
     budget = need(dataclasses.replace(recipe, adjoint=Checkpointed(levels=6))) // 4
     _, remedy = refusal(recipe, budget)
     assert remedy.startswith("lower ")
-    assert remedy.endswith("none of them alone is enough.")
+    assert remedy.endswith(", since none of them alone is enough.")
     named = dict(re.findall(r"(\w+) \(now (\d+)\)", remedy))
     assert len(named) >= 2
     lowered = {name: int(now) // 8 for name, now in named.items()}
@@ -186,14 +165,16 @@ def test_two_settings_are_named_where_one_is_not_enough():
 
 def test_no_setting_helps_a_learner_that_is_too_large():
     cause, remedy = refusal(SMALL, "1 kB")
-    assert "even with Checkpointed(levels=6) needs" in cause
+    assert re.search(r"an outer step even with \w+\(.*\) needs", cause)
     assert remedy.startswith("use a smaller learner or vocabulary, or more memory: with ")
     assert "at an eighth it still needs" in remedy
 
 
 def test_validations_have_to_fit_too():
     recipe, questions = change(validation_runs=3), 1000
-    whole = plan(bigrams, recipe, validation_questions=questions, timed_steps=1).validation_bytes
+    whole = plan(
+        toy_log.bigrams, recipe, validation_questions=questions, timed_steps=1
+    ).validation_bytes
     assert whole > need(recipe)
     cause, remedy = refusal(recipe, whole // 2, validation_questions=questions)
     assert "a validation needs" in cause
@@ -210,7 +191,7 @@ def test_validations_have_to_fit_too():
 )
 def test_impossible_arguments_are_refused(options, remedy):
     with pytest.raises(ValueError, match=remedy):
-        plan(bigrams, SMALL, **options)
+        plan(toy_log.bigrams, SMALL, **options)
 
 
 def test_the_smaller_of_what_is_asked_for_and_what_there_is():

@@ -1,5 +1,7 @@
 """A small log with a rule that can be learned: every token is followed by the next one."""
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from farzi.data import Sequences, Vocabulary
@@ -18,3 +20,18 @@ def log(sequences=60, events=12, seed=0):
 
 def sasrec(key):
     return SASRec(TOKENS, width=8, layers=1, length=8, key=key)
+
+
+class Bigrams(eqx.Module):
+    """The smallest learner, quick to compile: the next token depends on this one only."""
+
+    embedding: jax.Array
+    matrix: jax.Array
+
+    def __call__(self, embedded, *, key=None):
+        return embedded @ self.matrix
+
+
+def bigrams(key):
+    table, matrix = jax.random.split(key)
+    return Bigrams(jax.random.normal(table, (TOKENS, 6)), jax.random.normal(matrix, (6, 6)))

@@ -17,7 +17,7 @@ from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
 from farzi.distilled import Factored, from_noise
 from farzi.hypergradients import Adjoint, Auto
-from farzi.hypergradients.auto import state_bytes
+from farzi.hypergradients.auto import StateSize, state_size
 from farzi.hypergradients.budget import program_bytes
 
 # Folded into the key of an outer step; `Pool.draw` splits that key, which gives 0, 1 and 2.
@@ -96,7 +96,7 @@ def prepare(recipe: Recipe, pool: Pool, vocabulary: int) -> OuterProgram:
         compile,
         recipe.learner.optimizer(recipe.inner_rate),
         recipe.inner_steps,
-        states_bytes(recipe, pool),
+        size_of_states(recipe, pool),
     )
     return OuterProgram(adjoint, search.program)
 
@@ -110,10 +110,10 @@ def compile_step(recipe: Recipe, pool: Pool, vocabulary: int, *, to_run: bool = 
     return program.compile(None if to_run else {"xla_backend_optimization_level": "0"})
 
 
-def states_bytes(recipe: Recipe, pool: Pool) -> int:
-    """Bytes of one state of the inner loops, of all starts together."""
+def size_of_states(recipe: Recipe, pool: Pool) -> StateSize:
+    """Of the inner loops at one step, of all starts together."""
     starts = eqx.filter_eval_shape(pool.draw, recipe.starts, jax.random.key(0))
-    return state_bytes(recipe.learner.optimizer(recipe.inner_rate), starts)
+    return state_size(recipe.learner.optimizer(recipe.inner_rate), starts)
 
 
 def outer_optimizer(recipe: Recipe) -> optax.GradientTransformation:

@@ -114,7 +114,7 @@ class Auto:
         compile: Callable[[Adjoint], Any],
         optimizer: optax.GradientTransformation,
         steps: int,
-        state_bytes: int,
+        size: StateSize,
     ) -> tuple[Adjoint, Search]:
         """The fastest strategy that fits, and the program compiled with it.
 
@@ -122,13 +122,13 @@ class Auto:
             compile: the program with a strategy, as `jax.stages.Compiled`.
             optimizer: of the inner loop.
             steps: of the inner loop.
-            state_bytes: of one state, which is parameters and optimiser's memory.
+            size: of one of its states.
 
         Raises:
             ValueError: if none fits.
         """
         search = first_that_fits(
-            candidates(optimizer), compile, steps=steps, state_bytes=state_bytes, budget=self.bytes
+            candidates(optimizer), compile, steps=steps, size=size, budget=self.bytes
         )
         if search.program is None:
             raise ValueError(
@@ -169,7 +169,7 @@ class Auto:
             program = jax.jit(lambda arrays: differentiate(*eqx.combine(arrays, rest)))
             return program.lower(shapes).compile()
 
-        adjoint, _ = self.choose(compile, optimizer, steps, state_bytes(optimizer, shapes[0]))
+        adjoint, _ = self.choose(compile, optimizer, steps, state_size(optimizer, shapes[0]))
         chosen.append((seen, adjoint))
         return adjoint
 
@@ -179,7 +179,7 @@ def first_that_fits(
     compile: Callable[[Adjoint], Any],
     *,
     steps: int,
-    state_bytes: int,
+    size: StateSize,
     budget: int,
 ) -> Search:
     """Compile strategies one after the other until one needs no more than `budget` bytes.
@@ -192,7 +192,7 @@ def first_that_fits(
     tried: list[Tried] = []
     rest = 0
     for adjoint in strategies:
-        kept = kept_states(adjoint, steps) * state_bytes
+        kept = kept_bytes(adjoint, steps, size)
         if kept > budget:
             tried.append(Tried(adjoint, kept, "at least"))
             continue
@@ -226,22 +226,41 @@ def _can_be_reversed(optimizer: optax.GradientTransformation) -> bool:
     return True
 
 
-def kept_states(adjoint: Adjoint, steps: int) -> int:
-    """How many states of the loop a strategy keeps at once; 0 where that is not the measure."""
+class StateSize(NamedTuple):
+    """Bytes of one state of an inner loop.
+
+    Attributes:
+        params: of the parameters, and of their gradient.
+        memory: of what the optimiser remembers.
+    """
+
+    params: int
+    memory: int
+
+
+def kept_bytes(adjoint: Adjoint, steps: int, size: StateSize) -> int:
+    """What a strategy keeps of the loop's states, at least; 0 where that is not the measure."""
+    state = size.params + size.memory
     if isinstance(adjoint, StoreStates):
-        return steps
-    if isinstance(adjoint, Checkpointed):
-        return adjoint.schedule(steps).places
+        return steps * (state + size.params)
     if isinstance(adjoint, Truncated):
-        return min(adjoint.window, steps)
+        return min(adjoint.window, steps) * (state + size.params)
+    if isinstance(adjoint, Checkpointed):
+        return adjoint.schedule(steps).places * state
+    if isinstance(adjoint, Reversible):
+        return size.params + 2 * size.memory  # Twice that in float32: its integers have 64 bits.
     return 0
 
 
-def state_bytes(optimizer: optax.GradientTransformation, start: PyTree) -> int:
-    """Bytes of the parameters and the optimiser's memory; `start` may be shapes."""
+def state_size(optimizer: optax.GradientTransformation, start: PyTree) -> StateSize:
+    """Of the parameters in `start`, which may be shapes, and what the optimiser remembers."""
     params = eqx.filter(start, _is_inexact)
     memory = jax.eval_shape(optimizer.init, params)
-    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((params, memory)))
+
+    def size(tree: PyTree) -> int:
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+    return StateSize(size(params), size(memory))
 
 
 def _is_inexact(leaf: Any) -> bool:

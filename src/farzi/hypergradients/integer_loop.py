@@ -168,9 +168,10 @@ class IntegerLoop:
         t = t.astype(jnp.int32)
         integers = fixed.params - self._change(fixed.moments, t)
         params = lax.optimization_barrier(self._params(integers))
+        # Computed as `_step` does, and not taken from the linearisation, where a compiler may sum
+        # in another order: a loss whose last line it fused differently came out a bit different.
         with jax.enable_x64(self.x64):
-            linearized = self.loop.linearize(params, self.data, t)
-        gradient = lax.optimization_barrier(linearized.gradient)
+            gradient = lax.optimization_barrier(self.loop.gradient(params, self.data, t))
         flat, _ = ravel_pytree(gradient)
         moments, buffers = [], []
         for factor, moment, buffer, new in zip(
@@ -180,11 +181,12 @@ class IntegerLoop:
             moments.append(moment)
             buffers.append(buffer)
         fixed = Fixed(integers, tuple(moments), tuple(buffers))
+        # Not before the gradient is there, or the two would be computed together after all.
+        params, gradient = lax.optimization_barrier((params, gradient))
         before = self.state(fixed, t)._replace(params=params)
         with jax.enable_x64(self.x64):
-            cotangent = self.loop.pull_back(
-                before, linearized._replace(gradient=gradient), self.data, t, cotangent
-            )
+            linearized = self.loop.linearize(params, self.data, t)._replace(gradient=gradient)
+            cotangent = self.loop.pull_back(before, linearized, self.data, t, cotangent)
         return fixed, cotangent
 
     def _params(self, integers: Int[Array, " parameters"]) -> PyTree:

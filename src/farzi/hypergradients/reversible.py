@@ -77,6 +77,7 @@ class Reversible:
             integers = IntegerLoop(loop, rule, data, unravel, largest, x64)
             start = integers.start(flat)
             end, aside, held = integers.train(start)
+            held &= jnp.all(jnp.abs(flat) < LARGEST_PARAMETER)  # A NaN is no integer.
             with jax.enable_x64(x64):
                 loss, cotangent = loop.cotangent(integers.state(end, loop.steps), data)
             recovered, cotangent = integers.take_back(end, aside, cotangent)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from farzi.distillation import Pool, Recipe
-from farzi.distillation.outer_step import compile_step, states_bytes
+from farzi.distillation.outer_step import compile_step, size_of_states
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import Search, Tried, candidates, first_that_fits, written
 from farzi.hypergradients.budget import format_bytes, parse_bytes, program_bytes
@@ -40,14 +40,14 @@ def fit(recipe: Recipe, pool: Pool, vocabulary: int, budget: Memory) -> Search:
     Raises:
         ValueError: if it does not, with the setting to change.
     """
-    size = states_bytes(recipe, pool)
+    size = size_of_states(recipe, pool)
 
     def compile(adjoint: Adjoint) -> Any:
         return compile_step(replace(recipe, adjoint=adjoint), pool, vocabulary)
 
     def search(limit: int) -> Search:
         return first_that_fits(
-            strategies, compile, steps=recipe.inner_steps, state_bytes=size, budget=limit
+            strategies, compile, steps=recipe.inner_steps, size=size, budget=limit
         )
 
     own = recipe.adjoint

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from farzi.distillation import Pool, Recipe
-from farzi.distillation.outer_step import compile_step, states_bytes
-from farzi.hypergradients.auto import Tried, kept_states
+from farzi.distillation.outer_step import compile_step, size_of_states
+from farzi.hypergradients.auto import Tried, kept_bytes
 from farzi.hypergradients.budget import format_bytes, program_bytes
 
 _MOST = 8
@@ -27,7 +27,7 @@ def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: i
         budget: bytes that it has to fit into.
     """
     recipe = replace(recipe, adjoint=frugal.adjoint)
-    kept = kept_states(frugal.adjoint, recipe.inner_steps) * states_bytes(recipe, pool)
+    kept = kept_bytes(frugal.adjoint, recipe.inner_steps, size_of_states(recipe, pool))
     now = _settings(recipe, states_first=kept > frugal.bytes / 2)
     lowest = {setting: max(value // _MOST, 1) for setting, value in now.items()}
 
@@ -59,7 +59,7 @@ def remedy(recipe: Recipe, frugal: Tried, pool: Pool, vocabulary: int, budget: i
     else:
         count = len(by_savings)
     named = _listed([f"{name} (now {now[name]})" for name in by_savings[:count]])
-    return f"lower {named}; none of them alone is enough."
+    return f"lower {named}, since none of them alone is enough."
 
 
 def _settings(recipe: Recipe, *, states_first: bool) -> dict[str, int]:
