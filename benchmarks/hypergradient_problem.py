@@ -40,7 +40,7 @@ class Size:
 
 SIZES = {
     "126k": Size(width=64, sequences=16, rate=1e-4),
-    "1M": Size(width=256, sequences=4, rate=2.5e-5),
+    "1M": Size(width=256, sequences=16, rate=2.5e-5),
 }
 
 
