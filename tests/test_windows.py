@@ -12,7 +12,7 @@ def numbered(lengths):
     """Sequences whose events are all different: 0, 1, 2, ... from the first to the last."""
     offsets = np.cumsum([0, *lengths])
     tokens = Vocabulary(tuple(map(str, range(offsets[-1]))))
-    return Sequences(np.arange(offsets[-1], dtype=np.int32), offsets, tokens)
+    return Sequences.from_offsets(np.arange(offsets[-1], dtype=np.int32), offsets, tokens)
 
 
 def is_padded_right(rows):

@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from farzi.hypergradients import sgd as sgd
     from farzi.metrics import Questions as Questions
     from farzi.planning import plan as plan
+    from farzi.preparing.folder import Prepared as Prepared
+    from farzi.preparing.folder import load_prepared as load_prepared
+    from farzi.preparing.options import EventOptions as EventOptions
+    from farzi.preparing.options import SplitOptions as SplitOptions
+    from farzi.preparing.prepare import prepare as prepare
     from farzi.storage import DistilledData as DistilledData
     from farzi.storage import load as load
     from farzi.training import Training as Training
@@ -39,10 +44,13 @@ _HOME = {
     "Auto": "farzi.hypergradients",
     "Checkpointed": "farzi.hypergradients",
     "DistilledData": "farzi.storage",
+    "EventOptions": "farzi.preparing.options",
     "PaperAdam": "farzi.hypergradients",
+    "Prepared": "farzi.preparing.folder",
     "Questions": "farzi.metrics",
     "Recipe": "farzi.distillation",
     "Reversible": "farzi.hypergradients",
+    "SplitOptions": "farzi.preparing.options",
     "StoreStates": "farzi.hypergradients",
     "Training": "farzi.training",
     "Truncated": "farzi.hypergradients",
@@ -52,7 +60,9 @@ _HOME = {
     "distill": "farzi.distillation",
     "hypergradient": "farzi.hypergradients",
     "load": "farzi.storage",
+    "load_prepared": "farzi.preparing.folder",
     "plan": "farzi.planning",
+    "prepare": "farzi.preparing.prepare",
     "sgd": "farzi.hypergradients",
     "train": "farzi.training",
 }
@@ -62,10 +72,13 @@ __all__ = [
     "Auto",
     "Checkpointed",
     "DistilledData",
+    "EventOptions",
     "PaperAdam",
+    "Prepared",
     "Questions",
     "Recipe",
     "Reversible",
+    "SplitOptions",
     "StoreStates",
     "Training",
     "Truncated",
@@ -76,8 +89,10 @@ __all__ = [
     "distill",
     "hypergradient",
     "load",
+    "load_prepared",
     "models",
     "plan",
+    "prepare",
     "sgd",
     "train",
 ]

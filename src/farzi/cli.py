@@ -9,6 +9,8 @@ from typing import Annotated
 
 import tyro
 
+from farzi.preparing.options import EventOptions, SplitOptions
+
 
 def demo(
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("farzi-demo"),
@@ -64,6 +66,44 @@ def plan(
     print(forecast)
 
 
+def prepare(
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("prepared"),
+    columns: Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME...")] = None,
+    separator: Annotated[str | None, tyro.conf.arg(metavar="CHARACTER")] = None,
+    show: bool = False,
+    events: tyro.conf.OmitArgPrefixes[EventOptions] = EventOptions(),  # noqa: B008
+    split: tyro.conf.OmitArgPrefixes[SplitOptions] = SplitOptions(),  # noqa: B008
+) -> None:
+    """Turn a log of events into sequences to distil: read, check, split, and say what was left out.
+
+    Args:
+        source: CSV, TSV, RecBole's .inter, "user item" lines, Parquet, JSON Lines or Arrow: a file,
+            a glob in quotation marks, or a folder.
+        out: folder for the result.
+        columns: of a file without header, in order, such as user,item,rating,time.
+        separator: between fields, if it is not recognised.
+        show: print the first sequences as they were understood.
+    """
+    from farzi.preparing.account import account, first_rows
+    from farzi.preparing.folder import check_free
+    from farzi.preparing.prepare import prepare
+
+    check_free(out)  # Rather now than after all the work.
+    prepared = prepare(
+        source,
+        events,
+        split,
+        separator=separator,
+        columns=tuple(name.strip() for name in columns.split(",")) if columns else (),
+    )
+    prepared.save(out)
+    print(account(prepared))
+    if show:
+        print(first_rows(prepared))
+    print(f"\nWritten to {out}.")
+
+
 def _keep_compiled_programs() -> None:
     """Programs compiled by one command serve the next."""
     import jax
@@ -77,7 +117,7 @@ def main() -> None:
     """Run the command line; what a user can mend ends with one message and exit code 1."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"demo": demo, "plan": plan},
+            {"demo": demo, "plan": plan, "prepare": prepare},
             prog="farzi",
             description="Shrink a log of sequences into a handful that train models as well.",
         )

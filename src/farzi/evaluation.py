@@ -136,7 +136,7 @@ _rank_targets = eqx.filter_jit(rank_targets)
 def stored_bytes(sequences: Sequences) -> int:
     """Bytes of the sequences as a Parquet file of ids, in the smallest type and compressed."""
     smallest = np.min_scalar_type(len(sequences.vocabulary) - 1)
-    ids = sequences.values.astype(smallest)
+    ids = sequences.flat().astype(smallest)
     rows = np.repeat(np.arange(len(sequences)), sequences.lengths)
     frame = pl.DataFrame({"row": rows, "tokens": ids}).group_by("row", maintain_order=True).all()
     buffer = io.BytesIO()

@@ -2,19 +2,33 @@
 
 from farzi.data.flights import flights
 from farzi.data.sequences import Sequences
-from farzi.data.split import HeldOut, Split, leave_last_out
+from farzi.data.split import (
+    Cuts,
+    HeldOut,
+    Split,
+    at_times,
+    by_sequence,
+    last_out,
+    leakage,
+    leave_last_out,
+)
 from farzi.data.vocabulary import Vocabulary
 from farzi.data.windows import PADDING, batch_order, last_events, windows
 
 __all__ = [
     "PADDING",
+    "Cuts",
     "HeldOut",
     "Sequences",
     "Split",
     "Vocabulary",
+    "at_times",
     "batch_order",
+    "by_sequence",
     "flights",
     "last_events",
+    "last_out",
+    "leakage",
     "leave_last_out",
     "windows",
 ]

@@ -24,4 +24,4 @@ def flights() -> Sequences:
     destinations = frame["destination"].cast(pl.String)
     names = destinations.unique().sort()
     ids = destinations.cast(pl.Enum(names)).to_physical().to_numpy().astype(np.int32)
-    return Sequences(ids, offsets.astype(np.int64), Vocabulary(tuple(names)))
+    return Sequences.from_offsets(ids, offsets.astype(np.int64), Vocabulary(tuple(names)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,28 +12,30 @@ from farzi.data.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Sequences of token ids laid end to end.
+    """Sequences of token ids: each is a stretch of one long array, which may lie in a file.
+
+    Parts of a data set are other stretches of the same array, so that nothing is copied.
 
     Attributes:
-        values: token ids of all sequences, int32 `[events]`.
-        offsets: where each sequence starts, int64 `[sequences + 1]`; sequence `i` is
-            `values[offsets[i]:offsets[i + 1]]`.
+        values: token ids, int32 `[values]`.
+        starts, ends: sequence `i` is `values[starts[i]:ends[i]]`; int64 `[sequences]`.
         vocabulary: what the ids stand for.
 
     Raises:
-        ValueError: if the offsets do not cover the values or an id lies outside the vocabulary.
+        ValueError: if a stretch does not lie within the values, or an id not in the vocabulary.
     """
 
     values: np.ndarray
-    offsets: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
     vocabulary: Vocabulary
 
     def __post_init__(self) -> None:
-        ends = (self.offsets[0], self.offsets[-1]) if self.offsets.size else None
-        if ends != (0, len(self.values)) or np.any(np.diff(self.offsets) < 0):
+        inside = (self.starts >= 0) & (self.starts <= self.ends) & (self.ends <= len(self.values))
+        if len(self.starts) != len(self.ends) or not inside.all():
             raise ValueError(
-                f"offsets must rise from 0 to the number of values, {len(self.values)}; "
-                "build them with Sequences.from_lists or from cumulated lengths."
+                f"starts and ends must be stretches within the {len(self.values)} values; build "
+                "them with Sequences.from_lists or Sequences.from_offsets."
             )
         if self.values.size and not 0 <= self.values.min() <= self.values.max() < len(
             self.vocabulary
@@ -44,6 +46,29 @@ class Sequences:
             )
 
     @classmethod
+    def from_offsets(
+        cls, values: np.ndarray, offsets: np.ndarray, vocabulary: Vocabulary
+    ) -> Sequences:
+        """Build from sequences laid end to end.
+
+        Args:
+            values: token ids, int32 `[values]`.
+            offsets: where each sequence starts, and where the last one ends,
+                int64 `[sequences + 1]`.
+            vocabulary: what the ids stand for.
+
+        Raises:
+            ValueError: if the offsets do not rise from 0 to the number of values.
+        """
+        ends = (offsets[0], offsets[-1]) if offsets.size else None
+        if ends != (0, len(values)) or np.any(np.diff(offsets) < 0):
+            raise ValueError(
+                f"offsets must rise from 0 to the number of values, {len(values)}; build them "
+                "with Sequences.from_lists or from cumulated lengths."
+            )
+        return cls(values, offsets[:-1], offsets[1:], vocabulary)
+
+    @classmethod
     def from_lists(
         cls, sequences: Iterable[Sequence[int] | np.ndarray], vocabulary: Vocabulary
     ) -> Sequences:
@@ -51,7 +76,7 @@ class Sequences:
         lists = [np.asarray(sequence, dtype=np.int32) for sequence in sequences]
         offsets = np.cumsum([0, *(len(ids) for ids in lists)], dtype=np.int64)
         values = np.concatenate([np.empty(0, np.int32), *lists])
-        return cls(values, offsets, vocabulary)
+        return cls.from_offsets(values, offsets, vocabulary)
 
     @classmethod
     def from_tokens(cls, sequences: Sequence[Sequence[str]]) -> Sequences:
@@ -70,12 +95,12 @@ class Sequences:
         return cls.from_lists((vocabulary.encode(tokens) for tokens in lists), vocabulary)
 
     def __len__(self) -> int:
-        return len(self.offsets) - 1
+        return len(self.starts)
 
     def __getitem__(self, index: int) -> np.ndarray:
         if not 0 <= index < len(self):
             raise IndexError(f"there is no sequence {index}; they run from 0 to {len(self) - 1}.")
-        return self.values[self.offsets[index] : self.offsets[index + 1]]
+        return self.values[self.starts[index] : self.ends[index]]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[i] for i in range(len(self)))
@@ -83,21 +108,21 @@ class Sequences:
     @property
     def lengths(self) -> np.ndarray:
         """Events of each sequence, int64 `[sequences]`."""
-        return np.diff(self.offsets)
+        return self.ends - self.starts
 
     @property
     def events(self) -> int:
         """Events of all sequences together."""
-        return len(self.values)
+        return int(self.lengths.sum())
+
+    def flat(self) -> np.ndarray:
+        """The ids of all sequences laid end to end, int32 `[events]`; a copy."""
+        return np.concatenate([np.empty(0, np.int32), *self])
 
     def trim(self, last: int) -> Sequences:
         """The same sequences without their `last` events (shorter ones become empty)."""
-        kept = np.maximum(self.lengths - last, 0)
-        ends = np.repeat(self.offsets[:-1] + kept, self.lengths)
-        mask = np.arange(self.events) < ends
-        offsets = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        return Sequences(self.values[mask], offsets, self.vocabulary)
+        return replace(self, ends=np.maximum(self.ends - last, self.starts))
 
     def select(self, indices: np.ndarray) -> Sequences:
         """The sequences at `indices`, in that order."""
-        return Sequences.from_lists((self[int(i)] for i in indices), self.vocabulary)
+        return replace(self, starts=self.starts[indices], ends=self.ends[indices])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from farzi.data.sequences import Sequences
+
+# What a random stream is for stands before its seed, so that no two purposes share a stream.
+_BY_SEQUENCE = 301
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +52,56 @@ class Split:
     too_short: int
 
 
+@dataclass(frozen=True, eq=False)
+class Cuts:
+    """Where in its values the parts of each sequence end.
+
+    A part for validation or test is asked about once: what is its last event, given all that came
+    before in the sequence?
+
+    Attributes:
+        train: ends of the parts to learn from, int64 `[sequences]`.
+        validation: ends of the parts for validation, likewise; the rest is for the test.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+
+    def split(self, sequences: Sequences) -> Split:
+        """The sequences cut there.
+
+        Raises:
+            ValueError: if a cut lies outside its sequence, or there is nothing to learn from or
+                nothing to ask.
+        """
+        ends = (sequences.starts, self.train, self.validation, sequences.ends)
+        if any(np.any(one > next) for one, next in itertools.pairwise(ends)):
+            raise ValueError("a sequence is cut outside of its events; cut it again.")
+        train = replace(sequences, ends=self.train)
+        asked = [
+            np.flatnonzero((end > before) & (end - sequences.starts >= 2))
+            for before, end in itertools.pairwise(ends[1:])
+        ]
+        parts = {"learn from": train.events, "validate": len(asked[0]), "test": len(asked[1])}
+        if not all(parts.values()):
+            nothing = next(part for part, count in parts.items() if not count)
+            raise ValueError(
+                f"the split leaves nothing to {nothing}: of {len(sequences)} sequences "
+                f"{np.sum(sequences.lengths >= 3)} have three events; use longer or more "
+                "sequences, or another split."
+            )
+        validation, test = (
+            _last_of(replace(sequences, ends=end).select(which))
+            for end, which in zip(ends[2:], asked, strict=True)
+        )
+        unasked = len(sequences) - len(np.union1d(*asked))
+        return Split(train, validation, test, unasked)
+
+
+def _last_of(sequences: Sequences) -> HeldOut:
+    return HeldOut(sequences.trim(1), sequences.values[sequences.ends - 1].astype(np.int32))
+
+
 def leave_last_out(sequences: Sequences) -> Split:
     """The last event of each sequence is its test, the one before its validation.
 
@@ -57,20 +111,57 @@ def leave_last_out(sequences: Sequences) -> Split:
     Raises:
         ValueError: if no sequence has three events.
     """
-    long = np.flatnonzero(sequences.lengths >= 3)
-    if not long.size:
-        raise ValueError(
-            f"none of the {len(sequences)} sequences has three events, so none can be split; "
-            "use longer sequences."
-        )
-    asked = sequences.select(long)
-    ends = asked.offsets[1:]
-    train = Sequences.from_lists(
-        (ids[:-2] if len(ids) >= 3 else ids for ids in sequences), sequences.vocabulary
-    )
-    return Split(
-        train=train,
-        validation=HeldOut(asked.trim(2), asked.values[ends - 2]),
-        test=HeldOut(asked.trim(1), asked.values[ends - 1]),
-        too_short=len(sequences) - len(long),
-    )
+    return last_out(sequences).split(sequences)
+
+
+def last_out(sequences: Sequences) -> Cuts:
+    """The cuts of `leave_last_out`."""
+    long = sequences.lengths >= 3
+    return Cuts(sequences.ends - 2 * long, sequences.ends - long)
+
+
+def at_times(
+    sequences: Sequences, times: np.ndarray, *, validation: float = 0.1, test: float = 0.1
+) -> Cuts:
+    """What happens from some moment on is for validation, and from a later one for the test.
+
+    Nothing is learned from what lies after anything that is asked: the honest split.
+
+    Args:
+        sequences: laid end to end, each in the order of time.
+        times: of each event.
+        validation, test: shares of the events.
+    """
+    moments = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
+    cuts = []
+    for moment in moments:
+        earlier = np.concatenate([[0], np.cumsum(times < moment)])
+        cuts.append(sequences.starts + earlier[sequences.ends] - earlier[sequences.starts])
+    return Cuts(*cuts)
+
+
+def by_sequence(
+    sequences: Sequences, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
+) -> Cuts:
+    """Some sequences are for validation, some for the test, drawn at random."""
+    order = np.random.default_rng([_BY_SEQUENCE, seed]).permutation(len(sequences))
+    first = round(len(order) * test)
+    last = first + round(len(order) * validation)
+    train, for_validation = sequences.ends.copy(), sequences.ends.copy()
+    train[order[:last]] = sequences.starts[order[:last]]
+    for_validation[order[:first]] = sequences.starts[order[:first]]
+    return Cuts(train, for_validation)
+
+
+def leakage(sequences: Sequences, times: np.ndarray, cuts: Cuts) -> float:
+    """Share of the training events that lie after a test question's answer in time, on average.
+
+    0 for `at_times`; half or so for `leave_last_out`, where sequences end at different times.
+    """
+    train = np.repeat(False, len(times))
+    for start, end in zip(sequences.starts, cuts.train, strict=True):
+        train[start:end] = True
+    learned = np.sort(times[train])
+    asked = (sequences.ends > cuts.validation) & (sequences.lengths >= 2)
+    answers = times[sequences.ends[asked] - 1]
+    return float(np.mean(1 - np.searchsorted(learned, answers, side="right") / len(learned)))

@@ -1,0 +1,1 @@
+"""Sequences from whatever people have."""

@@ -1,0 +1,76 @@
+"""What was prepared, in words and figures for the terminal."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from farzi.preparing.folder import Prepared
+
+
+def account(prepared: Prepared) -> str:
+    """Every count of the card, as a table."""
+    card = prepared.card
+    rows = Table(box=None, show_header=False, padding=(0, 2))
+    rows.add_row("source", card["source"])
+    rows.add_row("columns", ", ".join(f"{role}: {name}" for role, name in card["columns"].items()))
+    rows.add_row("events read", f"{card['events_read']:,}")
+    for drop in card["dropped"]:
+        rows.add_row("left out", f"{drop['events']:,} {drop['reason']}")
+    rows.add_row("events", f"{card['events']:,}")
+    length = card["length"]
+    rows.add_row(
+        "sequences",
+        f"{card['sequences']:,} of {length['least']:,} to {length['most']:,} events, "
+        f"{length['mean']:.1f} on average",
+    )
+    rows.add_row("tokens", f"{card['tokens']:,}")
+    if card["time"] is not None:
+        unit = card["time"]["unit"] or "unit not known"
+        rows.add_row("time", f"{card['time']['from']} to {card['time']['to']} ({unit})")
+    split = card["split"]
+    rows.add_row("split", f"{split['how']}: {split['training_events']:,} events to learn from, ")
+    rows.add_row(
+        "",
+        f"{split['validation_questions']:,} validation and {split['test_questions']:,} test "
+        f"questions, {split['sequences_not_asked_about']:,} sequences not asked about",
+    )
+    if split["training_events_after_test"] is not None:
+        rows.add_row(
+            "leakage in time",
+            f"{split['training_events_after_test']:.1%} of the events to learn from are later "
+            "than a test event, on average",
+        )
+    return _printed(rows)
+
+
+def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
+    """The first sequences as they were understood."""
+    table = Table("sequence", "events", "first of them", box=box.SIMPLE_HEAD)
+    for i in range(min(count, len(prepared.sequences))):
+        ids = prepared.sequences[i]
+        words = prepared.sequences.vocabulary.decode(ids[:events])
+        start = prepared.sequences.starts[i]
+        if prepared.times is not None:
+            words = [
+                f"{word} @ {_when(prepared.times[start + k], prepared.card['time']['unit'])}"
+                for k, word in enumerate(words)
+            ]
+        more = [f"... {len(ids) - events} more"] if len(ids) > events else []
+        table.add_row(str(prepared.names[i]), str(len(ids)), "\n".join(words + more))
+    return _printed(table)
+
+
+def _when(time: np.int64, unit: str | None) -> str:
+    return f"{time / 1e6:g}" if unit is None else str(np.datetime64(int(time), "us"))[:19]
+
+
+def _printed(table: Table) -> str:
+    console = Console(file=io.StringIO(), width=100, markup=False, highlight=False)
+    with console.capture() as shown:
+        console.print(table)
+    return "\n".join(line.rstrip() for line in shown.get().strip("\n").splitlines())

@@ -1,0 +1,177 @@
+"""Prepared sequences as a folder that outlives the process, and is read where it lies."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from farzi.data import Cuts, Sequences, Split, Vocabulary
+
+FORMAT = 1
+"""Version of the folder; a loader refuses later ones."""
+EVENTS, SEQUENCES, VOCABULARY, CARD = (
+    "events.arrow",
+    "sequences.arrow",
+    "vocabulary.json",
+    "card.json",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Sequences ready to be trained on, and an account of how they came to be.
+
+    On disk a folder: `events.arrow` has one row an event (`token`, and `time` in microseconds if it
+    is known); `sequences.arrow` has one row a sequence (`start` and `end` of its events, how far
+    training (`train_end`) and validation (`validation_end`) may read, and its `name`);
+    `vocabulary.json` lists the tokens; `card.json` is the card. The Arrow files are mapped into
+    memory: only what is used is read.
+
+    Attributes:
+        sequences: all events.
+        cuts: which of them are for training, for validation and for the test.
+        times: microseconds, int64 `[events]`; None if they are not known.
+        names: of the sequences, such as the users' ids.
+        card: every count, what was dropped and why, the split, and a hash of the contents.
+    """
+
+    sequences: Sequences
+    cuts: Cuts
+    times: np.ndarray | None
+    names: pa.Array
+    card: dict[str, Any]
+
+    @cached_property
+    def split(self) -> Split:
+        """What may be learned from, and the questions."""
+        return self.cuts.split(self.sequences)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the folder, at once or not at all.
+
+        Raises:
+            ValueError: if something else is in its place.
+        """
+        folder = Path(folder)
+        check_free(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+        new, old = temporary / "new", temporary / "old"
+        try:
+            new.mkdir()
+            self._write(new)
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(new, folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                os.replace(old, folder)
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _write(self, folder: Path) -> None:
+        events = {"token": pa.array(self.sequences.values)}
+        if self.times is not None:
+            events["time"] = pa.array(self.times)
+        rows = {
+            "start": pa.array(self.sequences.starts),
+            "end": pa.array(self.sequences.ends),
+            "train_end": pa.array(self.cuts.train),
+            "validation_end": pa.array(self.cuts.validation),
+            "name": self.names,
+        }
+        for name, columns in ((EVENTS, events), (SEQUENCES, rows)):
+            table = pa.table(columns)
+            with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_file(
+                file, table.schema
+            ) as writer:
+                writer.write_table(table, max_chunksize=max(len(table), 1))
+        tokens = list(self.sequences.vocabulary.tokens)
+        (folder / VOCABULARY).write_text(json.dumps(tokens))
+        card = self.card | {"format": FORMAT, "sha256": _hash(folder)}
+        (folder / CARD).write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
+
+
+def load_prepared(folder: Path | str) -> Prepared:
+    """Read a folder that `Prepared.save` wrote; its events stay in the file until they are used.
+
+    Raises:
+        ValueError: if there is none, or something in it is not what it should be.
+    """
+    folder = Path(folder)
+    for name in (CARD, EVENTS, SEQUENCES, VOCABULARY):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no {name}; give a folder that farzi prepare wrote.")
+    try:
+        card = json.loads((folder / CARD).read_bytes())
+        tokens = json.loads((folder / VOCABULARY).read_bytes())
+        events, rows = _mapped(folder / EVENTS), _mapped(folder / SEQUENCES)
+        if not isinstance(card, dict) or card.get("format") != FORMAT:
+            found = card.get("format") if isinstance(card, dict) else card
+            raise ValueError(
+                f"{folder / CARD} has format {found!r}, but this farzi reads format {FORMAT}; use "
+                "the farzi that wrote it, or a later one."
+            )
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            raise ValueError(f"{folder} is damaged (no list of tokens); prepare it again.")
+        sequences = Sequences(
+            _numbers(events, "token", np.int32),
+            _numbers(rows, "start", np.int64),
+            _numbers(rows, "end", np.int64),
+            Vocabulary(tuple(tokens)),
+        )
+        cuts = Cuts(
+            _numbers(rows, "train_end", np.int64), _numbers(rows, "validation_end", np.int64)
+        )
+        times = _numbers(events, "time", np.int64) if "time" in events.column_names else None
+        names = rows["name"].combine_chunks()
+    except (json.JSONDecodeError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); prepare it again.") from None
+    return Prepared(sequences, cuts, times, names, card)
+
+
+def check_free(folder: Path) -> None:
+    """Raise if something is in a folder's place that is not to be replaced.
+
+    Raises:
+        ValueError: then.
+    """
+    if folder.is_dir():
+        if (folder / CARD).is_file() or not any(folder.iterdir()):
+            return
+        raise ValueError(f"{folder} already holds something else; name a new folder.")
+    if folder.exists():
+        raise ValueError(f"{folder} is a file; name a new folder.")
+
+
+def _mapped(path: Path) -> pa.Table:
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _numbers(table: pa.Table, name: str, dtype: type) -> np.ndarray:
+    column = table[name]
+    if column.type != pa.from_numpy_dtype(dtype) or column.null_count:
+        raise ValueError(f"its {name} are no {np.dtype(dtype).name}; prepare it again.")
+    if column.num_chunks == 1:
+        return column.chunk(0).to_numpy(zero_copy_only=True)
+    return column.to_numpy()
+
+
+def _hash(folder: Path) -> str:
+    """Of what the folder holds, the card aside."""
+    digest = hashlib.sha256()
+    for name in (EVENTS, SEQUENCES, VOCABULARY):
+        with (folder / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

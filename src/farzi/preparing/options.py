@@ -1,0 +1,75 @@
+"""The settings of `prepare`. Nothing here needs any library, so that commands answer at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+How = Literal["last", "time", "sequences"]
+
+
+@dataclass(frozen=True)
+class SplitOptions:
+    """Which events are held out.
+
+    Attributes:
+        split: the "last" event of each sequence for the test and the one before for validation; or
+            all that happens after a point in "time"; or whole "sequences", drawn at random.
+        validation_share, test_share: of the events, or of the sequences; not for "last".
+        seed: of the draw.
+    """
+
+    split: How = "last"
+    validation_share: float = 0.1
+    test_share: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.validation_share > 0 < self.test_share):
+            raise ValueError("validation_share and test_share are shares above 0; give both such.")
+        if not self.validation_share + self.test_share < 1:
+            raise ValueError(
+                f"validation_share and test_share are {self.validation_share} and "
+                f"{self.test_share}, which leaves nothing to train on; lower them."
+            )
+
+
+@dataclass(frozen=True)
+class EventOptions:
+    """What of a log becomes sequences.
+
+    Attributes:
+        user, item, time, rating, type: columns, where they are not recognised by name.
+        min_user_events: users with fewer events are left out.
+        min_item_events: likewise items.
+        once: apply the two minima once, to the counts of the whole log, and not until both hold.
+        min_rating: events rated lower are left out.
+        types: events of other types are left out; all are kept if none is named.
+        visit_gap: seconds (or the file's own unit) without an event that begin a new sequence.
+        collapse_repeats: keep one of several equal events in a row.
+        max_length: keep the last so many events of each sequence.
+        drop_incomplete: leave out events without user, item or time, which are an error otherwise.
+    """
+
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    rating: str | None = None
+    type: str | None = None
+    min_user_events: int = 1
+    min_item_events: int = 1
+    once: bool = False
+    min_rating: float | None = None
+    types: tuple[str, ...] = ()
+    visit_gap: float | None = None
+    collapse_repeats: bool = False
+    max_length: int | None = None
+    drop_incomplete: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("min_user_events", "min_item_events", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; use a whole number from 1 up.")
+        if self.visit_gap is not None and not self.visit_gap > 0:
+            raise ValueError(f"visit_gap is {self.visit_gap}; use a positive time.")

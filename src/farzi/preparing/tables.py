@@ -1,0 +1,231 @@
+"""Whatever holds a table, file or object, read lazily and with the place of every row."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from farzi.preparing.text_files import Layout, check_lines, layout
+
+PLACE = "__place"
+"""Column with the place of a row: the number of its file, and of the row in it from 0."""
+_ROWS_BITS = 40
+
+_SEPARATED = (".csv", ".tsv", ".txt", ".inter", ".tab", ".dat", ".data", ".log")
+_JSON_LINES = (".jsonl", ".ndjson", ".json")
+_PARQUET = (".parquet", ".pq")
+_ARROW = (".arrow", ".feather", ".ipc")
+READABLE = (*_SEPARATED, *_JSON_LINES, *_PARQUET, *_ARROW)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is read when it is needed.
+
+    Attributes:
+        frame: its columns, and `PLACE`.
+        source: what it is, in words.
+        files: what it is read from, in order; none for an object.
+        layout: of files of separated values, whose columns are all text.
+    """
+
+    frame: pl.LazyFrame
+    source: str
+    files: tuple[Path, ...] = ()
+    layout: Layout | None = None
+
+    @cached_property
+    def types(self) -> dict[str, Any]:
+        """The polars type of each column, by name."""
+        return dict(self.attempt(self.frame.drop(PLACE).collect_schema))
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self.types)
+
+    def place(self, place: int) -> str:
+        """Where a row is, in words."""
+        row = place & (2**_ROWS_BITS - 1)
+        if not self.files:
+            return f"{self.source}, row {row + 1}"
+        path = self.files[place >> _ROWS_BITS]
+        if path.name.endswith((*_PARQUET, *_ARROW)):
+            return f"{path}, row {row + 1}"
+        header = self.layout is not None and self.layout.header
+        return f"{path}, line {row + 1 + header}"
+
+    def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        """What a query of this table gives.
+
+        Raises:
+            ValueError: if a file cannot be read, with the place where that is known.
+        """
+        return self.attempt(lambda: frame.collect(engine="streaming"))
+
+    def attempt(self, read: Callable[[], Any]) -> Any:
+        """Do something that reads the table; see `collect`."""
+        try:
+            return read()
+        except pl.exceptions.PolarsError as error:
+            if self.layout is not None:
+                for path in self.files:
+                    check_lines(path, self.layout)
+            raise ValueError(_unreadable(self.source, error)) from None
+
+
+def open_table(
+    source: Any, *, separator: str | None = None, columns: Sequence[str] = ()
+) -> Table:
+    """A table from a file, a glob, a folder, or an object.
+
+    Args:
+        source: a path (a glob such as "log/*.parquet" too; a folder, of Parquet partitions for
+            example, or saved by Hugging Face's `save_to_disk`), or a `datasets.Dataset` or a
+            polars frame.
+        separator: of separated values, if it is not recognised.
+        columns: names of all columns of separated values without header.
+
+    Raises:
+        ValueError: if there is nothing there that can be read.
+    """
+    if not isinstance(source, str | Path):
+        return _of_object(source)
+    files = find_files(source)
+    kinds = {_kind(path) for path in files}
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{source} holds files of different kinds ({', '.join(sorted(kinds))}); name the files "
+            f'of one kind, as in "{source}/*{min(kinds)}".'
+        )
+    if kinds & set(_SEPARATED):
+        return _separated(source, files, separator, tuple(columns))
+    frames = [_scan(path).with_row_index(PLACE) for path in files]
+    return Table(_in_order(frames), str(source), files)
+
+
+def find_files(source: str | Path) -> tuple[Path, ...]:
+    """The files that a path stands for, in the order of their names.
+
+    Raises:
+        ValueError: if there are none that can be read.
+    """
+    path = Path(source)
+    if path.is_dir():
+        files = [
+            file
+            for file in sorted(path.rglob("*"))
+            if file.is_file() and _kind(file) in READABLE and not file.name.startswith((".", "_"))
+        ]
+        if (path / "state.json").exists():  # As Hugging Face saves a data set, with its own notes.
+            files = [file for file in files if file.suffix == ".arrow"]
+        files = [file for file in files if file.name != "dataset_dict.json"]
+    elif path.is_file():
+        files = [path]
+    elif glob.has_magic(str(source)):
+        files = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
+        files = [file for file in files if file.is_file()]
+    else:
+        raise ValueError(f"there is no file or folder {source}; check the path.")
+    if not files:
+        raise ValueError(
+            f"{source} holds no file that can be read; those end with {', '.join(READABLE)}."
+        )
+    unknown = [file for file in files if _kind(file) not in READABLE]
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]} is of no kind that can be read; those end with {', '.join(READABLE)}."
+        )
+    for file in files:
+        if not file.stat().st_size:
+            raise ValueError(f"{file} is empty; name a file that holds events.")
+    return tuple(files)
+
+
+def _separated(
+    source: str | Path, files: tuple[Path, ...], separator: str | None, columns: tuple[str, ...]
+) -> Table:
+    found = layout(files[0], separator, columns)
+    frames = []
+    for path in files:
+        own = layout(path, found.separator, columns or (() if found.header else found.columns))
+        if own != found:
+            raise ValueError(
+                f"{path} has the columns {', '.join(own.columns)}, but {files[0]} has "
+                f"{', '.join(found.columns)}; give files with the same columns."
+            )
+        frame = pl.scan_csv(
+            path,
+            separator=found.separator,
+            has_header=found.header,
+            new_columns=None if found.header else list(found.columns),
+            infer_schema=False,
+            glob=False,
+        )
+        frames.append(frame.with_row_index(PLACE))
+    return Table(_in_order(frames), str(source), files, found)
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    kind = _kind(path)
+    try:
+        if kind in _PARQUET:
+            frame = pl.scan_parquet(path, glob=False, hive_partitioning="=" in str(path))
+        elif kind in _JSON_LINES:
+            frame = pl.scan_ndjson(path, infer_schema_length=None)
+        else:
+            frame = _scan_arrow(path)
+        frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ValueError(_unreadable(path, error)) from None
+    return frame
+
+
+def _scan_arrow(path: Path) -> pl.LazyFrame:
+    try:
+        frame = pl.scan_ipc(path)
+        frame.collect_schema()
+    except pl.exceptions.PolarsError:
+        return pl.read_ipc_stream(path).lazy()  # The form of Arrow that Hugging Face writes.
+    return frame
+
+
+def _of_object(source: Any) -> Table:
+    kind = f"this {type(source).__module__.partition('.')[0]} {type(source).__name__}"
+    if isinstance(source, pl.DataFrame | pl.LazyFrame):
+        frame = source.lazy()
+    elif callable(getattr(source, "to_polars", None)):  # datasets.Dataset
+        frame = source.to_polars().lazy()
+    elif callable(getattr(source, "__dataframe__", None)):  # pandas and others
+        frame = pl.from_dataframe(source).lazy()
+    else:
+        raise ValueError(
+            f"{kind} is no table; give a path, a datasets.Dataset, or a data frame."
+        )
+    return Table(_in_order([frame.with_row_index(PLACE)]), kind)
+
+
+def _in_order(frames: Iterable[pl.LazyFrame]) -> pl.LazyFrame:
+    """One table of several, whose rows remember their places."""
+    numbered = [
+        frame.with_columns(pl.col(PLACE).cast(pl.Int64) + (number << _ROWS_BITS))
+        for number, frame in enumerate(frames)
+    ]
+    return pl.concat(numbered, how="vertical_relaxed") if len(numbered) > 1 else numbered[0]
+
+
+def _kind(path: Path) -> str:
+    """The end of a file's name, `.gz` aside."""
+    return re.sub(r"\.gz$", "", path.name.lower()).rpartition(".")[2].join((".", ""))
+
+
+def _unreadable(what: str | Path, error: Exception) -> str:
+    said = (str(error).splitlines() or ["no reason given"])[0].rstrip(".")
+    return f"{what} cannot be read ({said}); it may be incomplete: fetch or write it again."
