@@ -148,8 +148,8 @@ def test_mistakes_name_file_and_key(write, text, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", 'give either name = "flights" or vocabulary'),
-        ('[data]\nname = "flights"\nvocabulary = 3', "give either name"),
+        ("", 'give one of name = "flights", folder = "prepared" and vocabulary'),
+        ('[data]\nname = "flights"\nvocabulary = 3', "give one of name"),
         ('[data]\nname = "fligths"', "name is 'fligths'; use \"flights\""),
         ("[data]\nvocabulary = 0", "vocabulary is 0; use a whole number from 1 up"),
         ('[data]\nname = "flights"\nvalidation_questions = 3', "validation_questions; leave the"),

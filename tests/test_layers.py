@@ -10,6 +10,7 @@ import farzi
 SOURCE = Path(farzi.__file__).parent
 LAYERS = [
     {"data"},
+    {"preparing"},
     {"models"},
     {"losses", "metrics", "hypergradients"},
     {"distilled"},
@@ -22,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"__main__"},
 ]
-WITHOUT_JAX = {"data", "report", "progress", "cli"}
+WITHOUT_JAX = {"data", "preparing", "report", "progress", "cli"}
 
 
 def layer(path: Path) -> str:

@@ -153,9 +153,7 @@ def test_lines_of_user_and_item_need_no_header(tmp_path):
 
 def test_columns_without_header_are_named_in_order(tmp_path):
     log = "".join(f"{item},{user},5.0,{time}\n" for user, item, time in ROWS)
-    prepared = prepare(
-        write(tmp_path, log), columns=("item", "user", "rating", "time")
-    )
+    prepared = prepare(write(tmp_path, log), columns=("item", "user", "rating", "time"))
     assert words(prepared) == AS_SEQUENCES
 
 
@@ -265,7 +263,7 @@ def test_every_event_read_is_kept_or_accounted_for():
         min_item_events=6,
         min_rating=2.0,
         collapse_repeats=True,
-        max_length=20,
+        max_length=4,
         visit_gap=30.0,
     )
     card = prepare(log, options).card

@@ -50,7 +50,9 @@ def test_a_sequence_that_is_not_there(index):
 @pytest.mark.parametrize("offsets", [[], [0, 2], [1, 3], [0, 2, 1, 3], [0, 4]])
 def test_offsets_must_cover_the_values(offsets):
     with pytest.raises(ValueError, match=r"from 0 to the number of values, 3; build them with"):
-        Sequences.from_offsets(np.array([1, 2, 3], np.int32), np.array(offsets, np.int64), VOCABULARY)
+        Sequences.from_offsets(
+            np.array([1, 2, 3], np.int32), np.array(offsets, np.int64), VOCABULARY
+        )
 
 
 @pytest.mark.parametrize("ids", [[0, 8], [-1, 3]])

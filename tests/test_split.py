@@ -44,7 +44,9 @@ def test_what_is_held_out_is_not_learned_from(lists):
 
 
 def test_nothing_to_ask():
-    with pytest.raises(ValueError, match=r"nothing to validate: of 2 sequences 0 have three.*use longer"):
+    with pytest.raises(
+        ValueError, match=r"nothing to validate: of 2 sequences 0 have three.*use longer"
+    ):
         split_of([[1, 2], [3]])
 
 

@@ -84,6 +84,8 @@ def prepare(
         columns: of a file without header, in order, such as user,item,rating,time.
         separator: between fields, if it is not recognised.
         show: print the first sequences as they were understood.
+        events: what of the log is kept.
+        split: which events are held out.
     """
     from farzi.preparing.account import account, first_rows
     from farzi.preparing.folder import check_free

@@ -25,6 +25,7 @@ from farzi.distillation import Recipe
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.budget import parse_bytes
 from farzi.models import Learner, SASRec
+from farzi.preparing.folder import load_prepared
 
 _STRATEGIES = ("Checkpointed", "PaperAdam", "Reversible", "StoreStates", "Truncated", "Unrolled")
 _IN_WORDS = {int: "a whole number", float: "a number", str: "text in quotation marks"}
@@ -32,28 +33,34 @@ _IN_WORDS = {int: "a whole number", float: "a number", str: "text in quotation m
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is distilled: a data set by name, or the size of one that is still to be prepared.
+    """What is distilled: a data set, or the size of one that is still to be prepared.
 
     Attributes:
         name: of a packaged data set.
+        folder: that `farzi prepare` wrote.
         vocabulary: how many tokens there will be.
         validation_questions: how many questions a validation will ask.
     """
 
     name: Literal["flights"] | None = None
+    folder: str | None = None
     vocabulary: int | None = None
     validation_questions: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.name is None) == (self.vocabulary is None):
-            raise ValueError('give either name = "flights" or vocabulary = (a number)')
-        if self.name is not None and self.validation_questions is not None:
-            raise ValueError(f"{self.name} has its own validation_questions; leave the key out")
+        if [self.name, self.folder, self.vocabulary].count(None) != 2:
+            raise ValueError(
+                'give one of name = "flights", folder = "prepared" and vocabulary = (a number)'
+            )
+        if self.vocabulary is None and self.validation_questions is not None:
+            raise ValueError("the data have their own validation_questions; leave the key out")
         _check_positive(self, "vocabulary", "validation_questions")
 
     @cached_property
     def split(self) -> Split | None:
         """The data set, split; None for one that is still to be prepared."""
+        if self.folder is not None:
+            return load_prepared(self.folder).split
         return None if self.name is None else leave_last_out(flights())
 
     @property

@@ -130,7 +130,8 @@ def at_times(
     Args:
         sequences: laid end to end, each in the order of time.
         times: of each event.
-        validation, test: shares of the events.
+        validation: share of the events.
+        test: likewise.
     """
     moments = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
     cuts = []

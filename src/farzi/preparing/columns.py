@@ -28,9 +28,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 REQUIRED = ("user", "item")
 
 
-def recognise(
-    columns: Sequence[str], named: Mapping[str, str], source: str
-) -> dict[str, str]:
+def recognise(columns: Sequence[str], named: Mapping[str, str], source: str) -> dict[str, str]:
     """The column of each role that the table has one for.
 
     Args:

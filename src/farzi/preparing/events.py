@@ -117,6 +117,7 @@ def _check_wanted(roles: dict[str, str], options: EventOptions, table: Table) ->
 
 def _plain(table: Table, roles: dict[str, str]) -> pl.LazyFrame:
     """User and item as text, time and rating as numbers; null where there is none."""
+
     def text(role: str) -> pl.Expr:
         stripped = pl.col(roles[role]).cast(pl.String).str.strip_chars()
         return pl.when(stripped != "").then(stripped).alias(role)

@@ -93,9 +93,10 @@ class Prepared:
         }
         for name, columns in ((EVENTS, events), (SEQUENCES, rows)):
             table = pa.table(columns)
-            with pa.OSFile(str(folder / name), "wb") as file, pa.ipc.new_file(
-                file, table.schema
-            ) as writer:
+            with (
+                pa.OSFile(str(folder / name), "wb") as file,
+                pa.ipc.new_file(file, table.schema) as writer,
+            ):
                 writer.write_table(table, max_chunksize=max(len(table), 1))
         tokens = list(self.sequences.vocabulary.tokens)
         (folder / VOCABULARY).write_text(json.dumps(tokens))

@@ -39,7 +39,11 @@ class EventOptions:
     """What of a log becomes sequences.
 
     Attributes:
-        user, item, time, rating, type: columns, where they are not recognised by name.
+        user: column that says whose an event is, if it is not recognised by its name.
+        item: column that says what it was, likewise.
+        time: column that says when.
+        rating: column that says how it was rated.
+        type: column that says of what type it was, such as "view".
         min_user_events: users with fewer events are left out.
         min_item_events: likewise items.
         once: apply the two minima once, to the counts of the whole log, and not until both hold.

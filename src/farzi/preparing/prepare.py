@@ -16,6 +16,7 @@ from farzi.preparing.folder import Prepared
 from farzi.preparing.options import EventOptions, SplitOptions
 from farzi.preparing.tables import open_table
 
+
 def prepare(
     source: Any,
     options: EventOptions | None = None,

@@ -81,9 +81,7 @@ class Table:
             raise ValueError(_unreadable(self.source, error)) from None
 
 
-def open_table(
-    source: Any, *, separator: str | None = None, columns: Sequence[str] = ()
-) -> Table:
+def open_table(source: Any, *, separator: str | None = None, columns: Sequence[str] = ()) -> Table:
     """A table from a file, a glob, a folder, or an object.
 
     Args:
@@ -206,9 +204,7 @@ def _of_object(source: Any) -> Table:
     elif callable(getattr(source, "__dataframe__", None)):  # pandas and others
         frame = pl.from_dataframe(source).lazy()
     else:
-        raise ValueError(
-            f"{kind} is no table; give a path, a datasets.Dataset, or a data frame."
-        )
+        raise ValueError(f"{kind} is no table; give a path, a datasets.Dataset, or a data frame.")
     return Table(_in_order([frame.with_row_index(PLACE)]), kind)
 
 
