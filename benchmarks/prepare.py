@@ -1,0 +1,145 @@
+"""What preparing a large log takes: time and memory for 1, 10 and 100 million events.
+
+    python benchmarks/prepare.py
+    python benchmarks/prepare.py --events 1000000       # that size alone
+
+Makes each log first, as CSV in shards of five million events, in a temporary folder (3 GB of disk
+for 100 million). Popularity of items and length of histories have long tails; times are in random
+order. Each size is prepared by a process of its own, whose peak of resident memory is taken.
+Writes prepare.json and prepare.md to the folder of results.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow
+import tyro
+
+import farzi
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "docs" / "results" / "prepare.json"
+SHARD = 5_000_000
+EVENTS_A_USER = 100
+ITEMS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """Make logs, prepare them, write the table.
+
+    Attributes:
+        events: of each log.
+        folder: to prepare, by the process that measures.
+    """
+
+    events: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000)
+    folder: Path | None = None
+
+
+def main(options: Options) -> None:
+    """Measure every size, or be the process that does one."""
+    if options.folder is not None:
+        print(json.dumps(measure(options.folder)))
+        return
+    rows = []
+    for events in options.events:
+        with tempfile.TemporaryDirectory() as folder:
+            size = make(Path(folder), events)
+            command = [sys.executable, __file__, "--folder", folder]
+            said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+        rows.append({"events": events, "csv_bytes": size} | json.loads(said))
+        print(rows[-1], flush=True)
+    content = {
+        "rows": rows,
+        "machine": f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
+        "versions": {
+            "python": platform.python_version(),
+            "polars": pl.__version__,
+            "pyarrow": pyarrow.__version__,
+        },
+        "commit": _commit(),
+    }
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
+    RESULTS.with_suffix(".md").write_text(table(content))
+
+
+def make(folder: Path, events: int) -> int:
+    """Write a log in shards; its size in bytes."""
+    rng = np.random.default_rng(0)
+    users = max(events // EVENTS_A_USER, 10)
+    for first in range(0, events, SHARD):
+        count = min(SHARD, events - first)
+        # Density proportional to 1 / sqrt(rank): a long tail, and no item that takes all.
+        shard = {
+            "user_id": (users * rng.random(count) ** 2).astype(np.int64),
+            "item_id": (min(ITEMS, events // 10) * rng.random(count) ** 2).astype(np.int64),
+            "timestamp": rng.integers(1_600_000_000, 1_700_000_000, size=count),
+        }
+        pl.DataFrame(shard).write_csv(folder / f"log-{first // SHARD:03}.csv")
+    return sum(path.stat().st_size for path in folder.glob("*.csv"))
+
+
+def measure(folder: Path) -> dict[str, Any]:
+    """Prepare a log with minimum counts, write it, and map it again."""
+    began = time.perf_counter()
+    options = farzi.EventOptions(min_user_events=5, min_item_events=5)
+    prepared = farzi.prepare(folder, options)
+    prepared.save(folder / "prepared")
+    seconds = time.perf_counter() - began
+    # In kB, but on macOS in bytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "seconds": seconds,
+        "peak_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "kept_events": prepared.card["events"],
+        "sequences": prepared.card["sequences"],
+        "tokens": prepared.card["tokens"],
+        "prepared_bytes": sum(path.stat().st_size for path in (folder / "prepared").iterdir()),
+    }
+
+
+def table(content: dict[str, Any]) -> str:
+    """The results as a Markdown file."""
+    lines = [
+        "# Preparing large logs",
+        "",
+        "Written by `python benchmarks/prepare.py`: CSV in shards, times in random order; users "
+        "and items with fewer than 5 events left out until both minima hold; leave-last-out.",
+        "",
+        "| events | CSV | seconds | peak memory | kept | sequences | tokens | prepared |",
+        "|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in content["rows"]:
+        lines.append(
+            f"| {row['events']:,} | {row['csv_bytes'] / 1e6:,.0f} MB | {row['seconds']:.1f} "
+            f"| {row['peak_bytes'] / 1e9:.2f} GB | {row['kept_events']:,} | {row['sequences']:,} "
+            f"| {row['tokens']:,} | {row['prepared_bytes'] / 1e6:,.0f} MB |"
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    lines += ["", f"Commit {content['commit']}, {content['machine']}, {versions}."]
+    return "\n".join(lines) + "\n"
+
+
+def _commit() -> str:
+    asked = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    return asked.stdout.strip()
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
