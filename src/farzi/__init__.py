@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from farzi.preparing.folder import load_prepared as load_prepared
     from farzi.preparing.options import EventOptions as EventOptions
     from farzi.preparing.options import SplitOptions as SplitOptions
+    from farzi.preparing.options import TextOptions as TextOptions
     from farzi.preparing.prepare import prepare as prepare
     from farzi.storage import DistilledData as DistilledData
     from farzi.storage import load as load
@@ -52,6 +53,7 @@ _HOME = {
     "Reversible": "farzi.hypergradients",
     "SplitOptions": "farzi.preparing.options",
     "StoreStates": "farzi.hypergradients",
+    "TextOptions": "farzi.preparing.options",
     "Training": "farzi.training",
     "Truncated": "farzi.hypergradients",
     "Unrolled": "farzi.hypergradients",
@@ -80,6 +82,7 @@ __all__ = [
     "Reversible",
     "SplitOptions",
     "StoreStates",
+    "TextOptions",
     "Training",
     "Truncated",
     "Unrolled",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from farzi.preparing.options import EventOptions, SplitOptions
+from farzi.preparing.options import EventOptions, SplitOptions, TextOptions
 
 
 def demo(
@@ -71,11 +71,16 @@ def prepare(
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("prepared"),
     columns: Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME...")] = None,
     separator: Annotated[str | None, tyro.conf.arg(metavar="CHARACTER")] = None,
+    text: Annotated[str | None, tyro.conf.arg(metavar="TOKENIZER")] = None,
+    unit: Literal["whole", "line"] = "whole",
+    field: str | None = None,
+    bpe_size: int = 8192,
+    min_count: int = 1,
     show: bool = False,
     events: tyro.conf.OmitArgPrefixes[EventOptions] = EventOptions(),  # noqa: B008
     split: tyro.conf.OmitArgPrefixes[SplitOptions] = SplitOptions(),  # noqa: B008
 ) -> None:
-    """Turn a log of events into sequences to distil: read, check, split, and say what was left out.
+    """Turn a log or text into sequences to distil: read, check, split, and say what was left out.
 
     Args:
         source: CSV, TSV, RecBole's .inter, "user item" lines, Parquet, JSON Lines or Arrow: a file,
@@ -83,6 +88,11 @@ def prepare(
         out: folder for the result.
         columns: of a file without header, in order, such as user,item,rating,time.
         separator: between fields, if it is not recognised.
+        text: the source is text: characters, bytes, words, bpe, or the path of a tokenizer.json.
+        unit: one sequence for each whole file or document, or for each line of text.
+        field: column of JSON Lines or Parquet that holds the documents, if it is not "text".
+        bpe_size: tokens of bpe.
+        min_count: words of text that come fewer times become <unk>.
         show: print the first sequences as they were understood.
         events: what of the log is kept.
         split: which events are held out.
@@ -92,9 +102,14 @@ def prepare(
     from farzi.preparing.prepare import prepare
 
     check_free(out)  # Rather now than after all the work.
+    options = events
+    if text is not None:
+        if events != EventOptions():
+            raise ValueError("options of events are given together with --text; leave one out.")
+        options = TextOptions(text, unit, field, bpe_size, min_count)
     prepared = prepare(
         source,
-        events,
+        options,
         split,
         separator=separator,
         columns=tuple(name.strip() for name in columns.split(",")) if columns else (),

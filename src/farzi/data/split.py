@@ -141,10 +141,31 @@ def at_times(
     return Cuts(*cuts)
 
 
+def by_position(sequences: Sequences, *, validation: float = 0.1, test: float = 0.1) -> Cuts:
+    """The end of each sequence is for the test, and what comes before that for validation.
+
+    Args:
+        sequences: to be cut.
+        validation: share of each sequence.
+        test: likewise.
+    """
+    lengths = sequences.lengths
+    tested = np.round(lengths * test).astype(np.int64)
+    validated = np.round(lengths * validation).astype(np.int64)
+    return Cuts(sequences.ends - tested - validated, sequences.ends - tested)
+
+
 def by_sequence(
     sequences: Sequences, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Cuts:
-    """Some sequences are for validation, some for the test, drawn at random."""
+    """Some sequences are for validation, some for the test, drawn at random.
+
+    Args:
+        sequences: to draw from.
+        validation: share of them.
+        test: likewise.
+        seed: of the draw.
+    """
     order = np.random.default_rng([_BY_SEQUENCE, seed]).permutation(len(sequences))
     first = round(len(order) * test)
     last = first + round(len(order) * validation)

@@ -17,8 +17,12 @@ def account(prepared: Prepared) -> str:
     card = prepared.card
     rows = Table(box=None, show_header=False, padding=(0, 2))
     rows.add_row("source", card["source"])
-    rows.add_row("columns", ", ".join(f"{role}: {name}" for role, name in card["columns"].items()))
-    rows.add_row("events read", f"{card['events_read']:,}")
+    if card["columns"]:
+        found = ", ".join(f"{role}: {name}" for role, name in card["columns"].items())
+        rows.add_row("columns", found)
+        rows.add_row("events read", f"{card['events_read']:,}")
+    else:
+        rows.add_row("characters read", f"{card['characters_read']:,}")
     for drop in card["dropped"]:
         rows.add_row("left out", f"{drop['events']:,} {drop['reason']}")
     rows.add_row("events", f"{card['events']:,}")
@@ -33,12 +37,15 @@ def account(prepared: Prepared) -> str:
         unit = card["time"]["unit"] or "unit not known"
         rows.add_row("time", f"{card['time']['from']} to {card['time']['to']} ({unit})")
     split = card["split"]
-    rows.add_row("split", f"{split['how']}: {split['training_events']:,} events to learn from, ")
-    rows.add_row(
-        "",
-        f"{split['validation_questions']:,} validation and {split['test_questions']:,} test "
-        f"questions, {split['sequences_not_asked_about']:,} sequences not asked about",
-    )
+    parts = [f"{split[f'{part}_events']:,}" for part in ("training", "validation", "test")]
+    rows.add_row("split", f"{split['how']}:")
+    rows.add_row("", f"{', '.join(parts)} events for training, validation and test")
+    if card["columns"]:
+        rows.add_row(
+            "",
+            f"{split['validation_questions']:,} validation and {split['test_questions']:,} test "
+            f"questions, {split['sequences_not_asked_about']:,} sequences not asked about",
+        )
     if split["training_events_after_test"] is not None:
         rows.add_row(
             "leakage in time",
@@ -61,7 +68,8 @@ def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
                 for k, word in enumerate(words)
             ]
         more = [f"... {len(ids) - events} more"] if len(ids) > events else []
-        table.add_row(str(prepared.names[i]), str(len(ids)), "\n".join(words + more))
+        between = " " if prepared.times is None else "\n"
+        table.add_row(str(prepared.names[i]), str(len(ids)), between.join(words + more))
     return _printed(table)
 
 

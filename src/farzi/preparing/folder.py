@@ -19,12 +19,8 @@ from farzi.data import Cuts, Sequences, Split, Vocabulary
 
 FORMAT = 1
 """Version of the folder; a loader refuses later ones."""
-EVENTS, SEQUENCES, VOCABULARY, CARD = (
-    "events.arrow",
-    "sequences.arrow",
-    "vocabulary.json",
-    "card.json",
-)
+EVENTS, SEQUENCES = "events.arrow", "sequences.arrow"
+VOCABULARY, CARD, TOKENIZER = "vocabulary.json", "card.json", "tokenizer.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +39,7 @@ class Prepared:
         times: microseconds, int64 `[events]`; None if they are not known.
         names: of the sequences, such as the users' ids.
         card: every count, what was dropped and why, the split, and a hash of the contents.
+        tokenizer: of subwords, as the `tokenizers` library writes it; in `tokenizer.json`.
     """
 
     sequences: Sequences
@@ -50,6 +47,7 @@ class Prepared:
     times: np.ndarray | None
     names: pa.Array
     card: dict[str, Any]
+    tokenizer: str | None = None
 
     @cached_property
     def split(self) -> Split:
@@ -100,6 +98,8 @@ class Prepared:
                 writer.write_table(table, max_chunksize=max(len(table), 1))
         tokens = list(self.sequences.vocabulary.tokens)
         (folder / VOCABULARY).write_text(json.dumps(tokens))
+        if self.tokenizer is not None:
+            (folder / TOKENIZER).write_text(self.tokenizer)
         card = self.card | {"format": FORMAT, "sha256": _hash(folder)}
         (folder / CARD).write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
 
@@ -137,9 +137,11 @@ def load_prepared(folder: Path | str) -> Prepared:
         )
         times = _numbers(events, "time", np.int64) if "time" in events.column_names else None
         names = rows["name"].combine_chunks()
+        path = folder / TOKENIZER
+        tokenizer = path.read_text() if path.exists() else None
     except (json.JSONDecodeError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
         raise ValueError(f"{folder} is damaged ({error}); prepare it again.") from None
-    return Prepared(sequences, cuts, times, names, card)
+    return Prepared(sequences, cuts, times, names, card, tokenizer)
 
 
 def check_free(folder: Path) -> None:

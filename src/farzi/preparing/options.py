@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-How = Literal["last", "time", "sequences"]
+How = Literal["last", "time", "sequences", "position"]
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,16 @@ class SplitOptions:
 
     Attributes:
         split: the "last" event of each sequence for the test and the one before for validation; or
-            all that happens after a point in "time"; or whole "sequences", drawn at random.
-        validation_share, test_share: of the events, or of the sequences; not for "last".
+            all that happens after a point in "time"; or whole "sequences", drawn at random; or the
+            end of each sequence, by "position". Where it is not given: "last" for events; for text
+            the files named train, valid and test, or else "position" for one sequence and
+            "sequences" for several.
+        validation_share: of the events, or of the sequences; not for "last".
+        test_share: likewise.
         seed: of the draw.
     """
 
-    split: How = "last"
+    split: How | None = None
     validation_share: float = 0.1
     test_share: float = 0.1
     seed: int = 0
@@ -77,3 +81,31 @@ class EventOptions:
                 raise ValueError(f"{name} is {value}; use a whole number from 1 up.")
         if self.visit_gap is not None and not self.visit_gap > 0:
             raise ValueError(f"visit_gap is {self.visit_gap}; use a positive time.")
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How text becomes sequences.
+
+    Attributes:
+        tokenizer: "characters", "bytes", "words" (between white space; `<eos>` ends a line), "bpe"
+            (learned from the training text), or the path of a tokenizer.json.
+        unit: one sequence for each "whole" file or document, or for each "line".
+        field: column of JSON Lines or Parquet that holds the documents; "text" if not given.
+        bpe_size: tokens of "bpe".
+        min_count: words that come fewer times become `<unk>`.
+    """
+
+    tokenizer: str
+    unit: Literal["whole", "line"] = "whole"
+    field: str | None = None
+    bpe_size: int = 8192
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.bpe_size < 257:
+            raise ValueError(
+                f"bpe_size is {self.bpe_size}, but there are 256 bytes to begin with; use more."
+            )
+        if self.min_count < 1:
+            raise ValueError(f"min_count is {self.min_count}; use a whole number from 1 up.")

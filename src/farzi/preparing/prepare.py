@@ -3,67 +3,122 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
-from farzi.data import Cuts, Sequences, Vocabulary, at_times, by_sequence, last_out, leakage
+from farzi.data import (
+    Cuts,
+    Sequences,
+    Vocabulary,
+    at_times,
+    by_position,
+    by_sequence,
+    last_out,
+    leakage,
+)
 from farzi.preparing.events import Events, read_events
 from farzi.preparing.folder import Prepared
-from farzi.preparing.options import EventOptions, SplitOptions
+from farzi.preparing.options import EventOptions, SplitOptions, TextOptions
 from farzi.preparing.tables import open_table
+from farzi.preparing.text import read_text
 
 
 def prepare(
     source: Any,
-    options: EventOptions | None = None,
+    options: EventOptions | TextOptions | None = None,
     split: SplitOptions | None = None,
     *,
     separator: str | None = None,
     columns: Sequence[str] = (),
 ) -> Prepared:
-    """Sequences of events from a log.
+    """Sequences from a log of events or from text.
 
-    One sequence a user (or a visit), ordered by time; events at the same time, and all of a log
-    without times, as they stand in the file.
+    Of events one sequence a user (or a visit), ordered by time; events at the same time, and all of
+    a log without times, as they stand in the file.
 
     Args:
-        source: a path to CSV, TSV, RecBole's .inter, "user item" lines, Parquet, JSON Lines or
-            Arrow, a glob or folder of them; or a `datasets.Dataset` or a data frame.
-        options: what of the log is kept.
+        source: a path to CSV, TSV, RecBole's .inter, "user item" lines, Parquet, JSON Lines, Arrow,
+            or text; a glob or folder of them; or a `datasets.Dataset` or a data frame.
+        options: what of a log is kept, or how text becomes tokens.
         split: which events are held out.
-        separator: between fields, if it is not recognised.
-        columns: of a file without header: user, item, time, rating, type or another name, in order.
+        separator: between fields of events, if it is not recognised.
+        columns: of a file of events without header: user, item, time, rating, type or another name,
+            in order.
 
     Raises:
         ValueError: if something in it cannot be, with its place and the remedy.
     """
-    options, split = options or EventOptions(), split or SplitOptions()
+    split = split or SplitOptions()
+    if isinstance(options, TextOptions):
+        if separator is not None or columns:
+            raise ValueError("separator and columns are for events; leave them out for text.")
+        return _of_text(source, options, split)
+    options = options or EventOptions()
     table = open_table(source, separator=separator, columns=columns)
     events = read_events(table, options)
     sequences = Sequences.from_offsets(events.values, events.offsets, Vocabulary(events.items))
-    try:
-        cuts = _cuts(sequences, events.times, split)
-        parts = cuts.split(sequences)
-    except ValueError as error:
-        raise ValueError(f"{table.source}: {error}") from None
-    if len(sequences.vocabulary) < 2:
-        raise ValueError(
-            f"{table.source}: all {sequences.events:,} events have the same item, "
-            f"{sequences.vocabulary.tokens[0]!r}, so there is nothing to learn; name another "
-            "column with --item."
-        )
-    lengths = sequences.lengths
+    how = split.split or "last"
     card = {
         "source": table.source,
-        "farzi": importlib.metadata.version("farzi"),
         "columns": events.roles,
         "options": _changed(options) | _changed(split),
         "events_read": events.read,
         "dropped": [asdict(drop) for drop in events.dropped],
+        "time": _time(events),
+    }
+    cuts = _attempt(table.source, lambda: _cuts(sequences, events.times, how, split))
+    return _prepared(sequences, cuts, events.times, events.users, how, card)
+
+
+def _of_text(source: Any, options: TextOptions, split: SplitOptions) -> Prepared:
+    if not isinstance(source, str | Path):
+        raise ValueError("text is read from files; give a path.")
+    text = read_text(source, options)
+    sequences = Sequences.from_offsets(
+        text.values, text.offsets, Vocabulary(text.tokenization.tokens)
+    )
+    card = {
+        "source": str(source),
+        "columns": {},
+        "options": _changed(options) | _changed(split),
+        "characters_read": text.characters,
+        "dropped": [{"events": 0, "reason": f"{text.empty:,} empty texts"}] if text.empty else [],
+        "time": None,
+    }
+    if text.cuts is not None and split.split is None:
+        how, cuts = "given by the names of the files", text.cuts
+    else:
+        how = split.split or ("sequences" if len(sequences) > 1 else "position")
+        cuts = _attempt(str(source), lambda: _cuts(sequences, None, how, split))
+    prepared = _prepared(sequences, cuts, None, text.names, how, card)
+    return replace(prepared, tokenizer=text.tokenization.json)
+
+
+def _prepared(
+    sequences: Sequences,
+    cuts: Cuts,
+    times: np.ndarray | None,
+    names: pl.Series,
+    how: str,
+    card: dict[str, Any],
+) -> Prepared:
+    """All of it with its counts, if there is something to learn from and to ask."""
+    if len(np.unique(sequences.values[: 2**20])) < 2 and len(np.unique(sequences.values)) < 2:
+        raise ValueError(
+            f"{card['source']}: all {sequences.events:,} events are the same, so there is nothing "
+            "to learn; take another column for the item, or another tokenizer."
+        )
+    parts = _attempt(card["source"], lambda: cuts.split(sequences))
+    lengths = sequences.lengths
+    leaked = None if times is None else leakage(sequences, times, cuts)
+    counts = {
+        "farzi": importlib.metadata.version("farzi"),
         "events": sequences.events,
         "sequences": len(sequences),
         "tokens": len(sequences.vocabulary),
@@ -73,32 +128,41 @@ def prepare(
             "mean": float(lengths.mean()),
             "most": int(lengths.max()),
         },
-        "time": _time(events),
         "split": {
-            "how": split.split,
+            "how": how,
             "training_events": parts.train.events,
+            "validation_events": int((cuts.validation - cuts.train).sum()),
+            "test_events": int((sequences.ends - cuts.validation).sum()),
             "validation_questions": len(parts.validation),
             "test_questions": len(parts.test),
             "sequences_not_asked_about": parts.too_short,
-            "training_events_after_test": None
-            if events.times is None
-            else leakage(sequences, events.times, cuts),
+            "training_events_after_test": leaked,
         },
     }
-    return Prepared(sequences, cuts, events.times, pa.array(events.users.to_arrow()), card)
+    return Prepared(sequences, cuts, times, pa.array(names.to_arrow()), card | counts)
 
 
-def _cuts(sequences: Sequences, times: np.ndarray | None, options: SplitOptions) -> Cuts:
+def _cuts(sequences: Sequences, times: np.ndarray | None, how: str, options: SplitOptions) -> Cuts:
     shares = {"validation": options.validation_share, "test": options.test_share}
-    if options.split == "last":
+    if how == "last":
         return last_out(sequences)
-    if options.split == "sequences":
+    if how == "sequences":
         return by_sequence(sequences, **shares, seed=options.seed)
+    if how == "position":
+        return by_position(sequences, **shares)
     if times is None:
         raise ValueError(
             "a split by time needs a column with times; name it with --time, or use another split."
         )
     return at_times(sequences, times, **shares)
+
+
+def _attempt(source: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives; if it cannot, an error that names the source."""
+    try:
+        return make()
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from None
 
 
 def _time(events: Events) -> dict[str, Any] | None:
@@ -112,7 +176,7 @@ def _time(events: Events) -> dict[str, Any] | None:
     return {"unit": events.unit, "from": ends[0], "to": ends[1]}
 
 
-def _changed(options: EventOptions | SplitOptions) -> dict[str, Any]:
+def _changed(options: EventOptions | TextOptions | SplitOptions) -> dict[str, Any]:
     """What is not as it is by default."""
     return {
         field.name: value
