@@ -3,7 +3,7 @@
     python benchmarks/large_vocabulary.py
 
 Meta-matching on 50 sequences of 50 + 1 soft tokens, all read in each of 20 inner steps and judged
-by 64 real sequences of 50 + 1. Each variant has a process to itself, which takes one to three
+by 64 real sequences of 50 + 1. Each variant has a process to itself, which takes one to two
 minutes and up to 8 GB. Writes large_vocabulary.json and .md to the folder of results; the
 compiler's bytes do not depend on the machine, the others do.
 """
@@ -53,7 +53,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "by latents, all at once": {"by_latents": True, "chunk": WHOLE},
     "by latents, in chunks (what farzi chooses)": {},
 }
-REPEATS = 3
+REPEATS = 1
 
 
 def main() -> None:

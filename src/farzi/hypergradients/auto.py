@@ -21,7 +21,8 @@ from farzi.hypergradients.reversible import Reversible
 from farzi.hypergradients.stored import StoreStates
 from farzi.hypergradients.truncated import Truncated
 
-# The order, from the fastest, is that of benchmarks/hypergradient.py.
+# From the fastest, by benchmarks/hypergradient.py. Reversible() and Checkpointed(levels=3) change
+# places from one problem to another; the one that cannot fail is tried first.
 FASTEST_FIRST: tuple[Adjoint, ...] = (
     StoreStates(),
     Checkpointed(),
