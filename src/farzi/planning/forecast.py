@@ -30,10 +30,8 @@ class Forecast:
     """What a distillation will need; `print` shows it as a table.
 
     Memory is that of the compiled programs: what Python, the data and the compiler itself take
-    comes on top. So does, on the CPU, scratch memory that XLA's matrix products (YNNPACK) ask for
-    while they run: the peak of a process was 1.3 to 1.6 times what the compiler states, and 1.04
-    times with `XLA_FLAGS=--xla_cpu_experimental_ynn_fusion_type=` (jaxlib 0.10.2, vocabularies of
-    2,000 to 40,000).
+    comes on top. So does, on the CPU, scratch memory that XLA's matrix products ask for while they
+    run, which may be as much again: docs/results/large_vocabulary.md has both numbers.
 
     Attributes:
         adjoint: how the inner loops will be differentiated.
@@ -137,7 +135,7 @@ def plan(
     compile_seconds = time.perf_counter() - began
     left_out = []
     if jax.devices()[0].platform == "cpu":
-        left_out.append("scratch memory of matrix products: on the CPU up to 60 % on top")
+        left_out.append("scratch memory of matrix products, on the CPU up to as much again")
     if recipe.start == "real":
         left_out.append('the training of a teacher (start = "real") where none is given')
     questions, validation_bytes, validation = validation_questions, None, None

@@ -64,7 +64,7 @@ def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
         start = prepared.sequences.starts[i]
         if prepared.times is not None:
             words = [
-                f"{word} @ {_when(prepared.times[start + k], prepared.card['time']['unit'])}"
+                f"{word} @ {_when(int(prepared.times[start + k]), prepared.card['time']['unit'])}"
                 for k, word in enumerate(words)
             ]
         more = [f"... {len(ids) - events} more"] if len(ids) > events else []
@@ -73,8 +73,8 @@ def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
     return _printed(table)
 
 
-def _when(time: np.int64, unit: str | None) -> str:
-    return f"{time / 1e6:g}" if unit is None else str(np.datetime64(int(time), "us"))[:19]
+def _when(time: int, unit: str | None) -> str:
+    return f"{time / 1e6:g}" if unit is None else str(np.datetime64(time, "us"))[:19]
 
 
 def _printed(table: Table) -> str:

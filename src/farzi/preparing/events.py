@@ -265,7 +265,7 @@ def _parts(
             code, values, new = code[~repeat], values[~repeat], new[~repeat]
             times = times[~repeat] if timed else times
         starts = np.flatnonzero(new)
-        lengths = np.diff([*starts, len(values)])
+        lengths = np.diff(starts, append=len(values))
         if options.max_length is not None:
             ends = np.repeat(starts + lengths, lengths)
             late = np.arange(len(values)) >= ends - options.max_length
