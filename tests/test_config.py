@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import jax
+import polars as pl
 import pytest
 
 from farzi import config
@@ -16,6 +17,7 @@ from farzi.hypergradients import (
     Truncated,
     Unrolled,
 )
+from farzi.preparing.prepare import prepare
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "flights.toml"
 SIZES = "[data]\nvocabulary = 50\n"
@@ -160,6 +162,15 @@ def test_mistakes_name_file_and_key(write, text, message):
 def test_mistakes_in_what_is_distilled(write, text, message):
     with pytest.raises(ValueError, match=message):
         config.read(write(text))
+
+
+def test_what_prepare_wrote_is_read(write, tmp_path):
+    events = [(user, item) for user in "abc" for item in "xyzx"]
+    prepare(pl.DataFrame(events, schema=["user", "item"], orient="row")).save(tmp_path / "log")
+    data = config.read(write(f'[data]\nfolder = "{tmp_path / "log"}"')).data
+    assert (data.tokens, data.questions) == (3, 3)
+    with pytest.raises(ValueError, match=r"holds no card\.json; give a folder that farzi prepare"):
+        config.read(write(f'[data]\nfolder = "{tmp_path}"')).data.tokens  # noqa: B018
 
 
 def test_what_is_no_configuration(tmp_path):
