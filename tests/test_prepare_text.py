@@ -35,6 +35,11 @@ def test_words_end_their_lines_with_a_token(tmp_path):
     ]
 
 
+def test_any_file_may_be_text(tmp_path):
+    prepared = prepare(write(tmp_path, POEM, "POEM.md"), TextOptions("characters"))
+    assert "".join(tokens(prepared)[0]) == POEM
+
+
 def test_lines_may_be_sequences(tmp_path):
     options = TextOptions("words", unit="line")
     prepared = prepare(

@@ -96,7 +96,8 @@ def _texts(source: str | Path, options: TextOptions) -> Iterator[tuple[Part, str
         for name, text in sorted(topics.items()):
             yield from _cut("train", name, text, options)
         return
-    for path in find_files(source):
+    alone = Path(source).is_file()  # Then it is text whatever its name ends with.
+    for path in (Path(source),) if alone else find_files(source):
         part = _part(path)
         if options.field is not None or path.name.endswith((".jsonl", ".ndjson", ".parquet")):
             for row, text in enumerate(_column(path, options), 1):
