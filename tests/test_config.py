@@ -155,6 +155,10 @@ def test_mistakes_name_file_and_key(write, text, message):
         ('[data]\nname = "fligths"', "name is 'fligths'; use \"flights\""),
         ("[data]\nvocabulary = 0", "vocabulary is 0; use a whole number from 1 up"),
         ('[data]\nname = "flights"\nvalidation_questions = 3', "validation_questions; leave the"),
+        (
+            SIZES + "[recipe]\nlength = 50",
+            r"\[recipe\] length is 50, but .* context, 20; raise con",
+        ),
         ("data = 3", r"data is 3; write a section \[data\]"),
         ("rank = 3\n" + SIZES, r"no section \[rank\]; \[recipe\] has a key of that name"),
     ],

@@ -131,6 +131,13 @@ class Config:
     recipe: Recipe = field(default_factory=Recipe)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
 
+    def __post_init__(self) -> None:
+        if self.recipe.length > self.recipe.context:
+            raise ValueError(
+                f"[recipe] length is {self.recipe.length}, but the learner reads no more than "
+                f"context, {self.recipe.context}; raise context or lower length"
+            )
+
     def make_learner(self, key: PRNGKeyArray) -> Learner:
         """The learner with random initial weights."""
         return SASRec(
