@@ -49,14 +49,15 @@ def test_the_same_as_optax(name):
     ours, theirs = PAIRS[name]
     assert isinstance(ours, optax.GradientTransformation)
     with jax.numpy_dtype_promotion("standard"):
-        assert toy.relative_error(train(ours), train(theirs)) < 1e-14
+        # optax's 1 - 0.999 ** step loses three of sixteen digits in the first steps; ours does not.
+        assert toy.relative_error(train(ours), train(theirs)) < 1e-13
 
 
 def test_can_be_chained_and_takes_an_array_as_rate():
     chained = optax.chain(optax.clip_by_global_norm(0.1), adam(jnp.asarray(0.1)))
     theirs = optax.chain(optax.clip_by_global_norm(0.1), optax.adam(0.1, eps_root=1e-8))
     with jax.numpy_dtype_promotion("standard"):
-        assert toy.relative_error(train(chained), train(theirs)) < 1e-14
+        assert toy.relative_error(train(chained), train(theirs)) < 1e-13
 
 
 def test_keeps_the_type_of_the_parameters():

@@ -159,7 +159,9 @@ class Auto:
             chosen: what was chosen before, for shapes seen before; the choice is added.
         """
         arrays, rest = eqx.partition(arguments, eqx.is_array)
-        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), arrays)
+        # As JAX sees them: an int64 array of NumPy has 32 bits to it.
+        types = jax.tree.map(jax.typeof, arrays)
+        shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), types)
         seen = (*jax.tree.flatten(shapes), *jax.tree.flatten(rest))
         for before, adjoint in chosen:
             if before == seen:
