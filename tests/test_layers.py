@@ -9,7 +9,7 @@ import farzi
 
 SOURCE = Path(farzi.__file__).parent
 LAYERS = [
-    {"data"},
+    {"data", "plain_text"},
     {"preparing"},
     {"models"},
     {"losses", "metrics", "hypergradients"},
@@ -23,7 +23,7 @@ LAYERS = [
     {"cli"},
     {"__main__"},
 ]
-WITHOUT_JAX = {"data", "preparing", "report", "progress", "cli"}
+WITHOUT_JAX = {"data", "plain_text", "preparing", "report", "progress", "cli"}
 
 
 def layer(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import time
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from farzi.distillation import Pool, Recipe
@@ -19,6 +17,7 @@ from farzi.distillation.outer_step import OuterProgram
 from farzi.hypergradients import Adjoint
 from farzi.hypergradients.auto import Tried, written
 from farzi.hypergradients.budget import format_bytes
+from farzi.plain_text import plain_text
 from farzi.planning.fitting import fit, fit_validation, smaller_budget
 from farzi.planning.machine import Memory
 from farzi.planning.measuring import step_seconds, validation_seconds
@@ -80,10 +79,7 @@ class Forecast:
         costs = Table(box=None, show_header=False, padding=(0, 2))
         for name, value in self._costs():
             costs.add_row(name, value)
-        console = Console(file=io.StringIO(), width=88)
-        with console.capture() as shown:
-            console.print(strategies, costs)
-        return "\n".join(line.rstrip() for line in shown.get().strip("\n").splitlines())
+        return plain_text(strategies, costs, width=88)
 
     def _costs(self) -> list[tuple[str, str]]:
         validation = self.validation_seconds

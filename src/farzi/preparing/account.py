@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from farzi.plain_text import plain_text
 from farzi.preparing.folder import Prepared
+
+_WIDTH = 100
 
 
 def account(prepared: Prepared) -> str:
@@ -52,7 +52,7 @@ def account(prepared: Prepared) -> str:
             f"{split['training_events_after_test']:.1%} of the events to learn from are later "
             "than a test event, on average",
         )
-    return _printed(rows)
+    return plain_text(rows, width=_WIDTH)
 
 
 def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
@@ -70,15 +70,8 @@ def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
         more = [f"... {len(ids) - events} more"] if len(ids) > events else []
         between = " " if prepared.times is None else "\n"
         table.add_row(str(prepared.names[i]), str(len(ids)), between.join(words + more))
-    return _printed(table)
+    return plain_text(table, width=_WIDTH)
 
 
 def _when(time: int, unit: str | None) -> str:
     return f"{time / 1e6:g}" if unit is None else str(np.datetime64(time, "us"))[:19]
-
-
-def _printed(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=100, markup=False, highlight=False)
-    with console.capture() as shown:
-        console.print(table)
-    return "\n".join(line.rstrip() for line in shown.get().strip("\n").splitlines())
