@@ -158,7 +158,7 @@ def _checked(
     low = pl.lit(False)
     if options.min_rating is not None:
         bad["rating"] = ~pl.col("rating").is_finite().fill_null(False)
-        low = pl.col("rating") < options.min_rating
+        low = (pl.col("rating") < options.min_rating).fill_null(False)
     other = ~pl.col("type").is_in(options.types) if options.types else pl.lit(False)
     other = other.fill_null(True)
     any_bad = pl.any_horizontal(*bad.values())
@@ -170,12 +170,11 @@ def _checked(
     ]
     questions += [
         (good & other).sum().alias("other"),
-        (good & ~other & low.fill_null(False)).sum().alias("low"),
+        (good & ~other & low).sum().alias("low"),
     ]
     if "time" in roles:
         time = pl.when(good).then(pl.col("time"))
         questions += [time.min().alias("least"), time.max().alias("most")]
-        questions.append((time.round() != time).any().alias("fractions"))
     found = table.collect(plain.select(questions)).row(0, named=True)
     if not found["read"]:
         raise ValueError(f"{table.source} has no events, only names; name a file that holds some.")
@@ -196,7 +195,7 @@ def _checked(
         unit = _unit(table, roles["time"], found["least"], found["most"])
 
     def wanted(frame: pl.LazyFrame) -> pl.LazyFrame:
-        frame = frame.filter(good & ~other & ~low.fill_null(False))
+        frame = frame.filter(good & ~other & ~low)
         if "time" in roles:
             frame = frame.with_columns(microseconds(pl.col("time"), unit))
         return frame.select("user", "item", PLACE, *(["time"] if "time" in roles else []))

@@ -24,7 +24,7 @@ class Layout:
     Attributes:
         separator: between two fields.
         header: whether the first line holds names.
-        columns: those names, or numbers from 1.
+        columns: those names, or the ones that were given or are meant where there is no header.
     """
 
     separator: str
@@ -78,13 +78,7 @@ def check_lines(path: Path, layout: Layout) -> None:
     """
     with _open(path) as file:
         for number, line in enumerate(file, 1):
-            try:
-                text = line.decode()
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{path}, line {number}: byte {error.start + 1} is no text in UTF-8; convert "
-                    "the file, with iconv for example."
-                ) from None
+            text = _decoded(path, number, line)
             fields = len(_fields(text, layout.separator))
             if fields != len(layout.columns) and text.strip():
                 raise ValueError(
@@ -115,15 +109,19 @@ def _first_lines(path: Path) -> Iterator[str]:
                     f"{path}, line {number} is longer than a million bytes; name a file that has "
                     "an event a line."
                 )
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise ValueError(
-                    f"{path}, line {number}: byte {error.start + 1} is no text in UTF-8; convert "
-                    "the file, with iconv for example."
-                ) from None
+            text = _decoded(path, number, line)
             if text.strip():
                 yield text.rstrip("\r\n")
+
+
+def _decoded(path: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}, line {number}: byte {error.start + 1} is no text in UTF-8; convert the "
+            "file, with iconv for example."
+        ) from None
 
 
 def _separator(path: Path, lines: list[str]) -> str:
