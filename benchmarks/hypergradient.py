@@ -16,12 +16,9 @@ above all do not share cores well.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
 import platform
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -30,13 +27,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from circumstances import ROOT, commit, cores, versions
 from hypergradient_figure import draw
 from hypergradient_jobs import CANDIDATES, REFERENCE, Job, plan
 from hypergradient_problem import SIZES
 from hypergradient_tables import needed_bytes, tables
 from hypergradient_worker import Limits, run
 
-ROOT = Path(__file__).parent.parent
 PACKAGES = ("farzi", "jax", "jaxlib", "optax", "numpy", "torch", "torchopt", "higher", "bergson")
 FINAL = ("ok", "does not fit", "not run")
 """What need not be tried again."""
@@ -165,13 +162,13 @@ def _keep(
     content["records"][job.key] = record | {
         "job": job.describe(),
         "limit_bytes": limits.bytes,
-        "commit": _commit(),
+        "commit": commit("src", "benchmarks"),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     content["machine"] = {
-        "cpus": len(os.sched_getaffinity(0)),
+        "cpus": cores(),
         "system": platform.system(),
-        "versions": {"python": platform.python_version()} | _versions(),
+        "versions": versions(*PACKAGES),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".partial")
@@ -181,27 +178,6 @@ def _keep(
 
 def _content(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.exists() else {"machine": {}, "records": {}}
-
-
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = dict.fromkeys(PACKAGES)
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _commit() -> str:
-    """Of what is measured, with a + where that has changes that are not committed."""
-
-    def git(*arguments: str) -> str:
-        asked = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-        return asked.stdout.strip()
-
-    changed = git("status", "--porcelain", "--", "src", "benchmarks")
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def _line(record: dict[str, Any]) -> str:

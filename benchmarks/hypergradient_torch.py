@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
+from circumstances import cores
 from hypergradient_jobs import Job
 from hypergradient_measure import Reference, measure
 from hypergradient_peers import PEERS, Settings
@@ -24,7 +24,7 @@ TOLERANCE = 1e-5
 
 def main(job: Job, path: Path) -> dict[str, Any]:
     """What is measured of the job, compared with the reference at `path`."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = getattr(torch, job.precision)
     torch.set_default_dtype(dtype)  # TorchOpt corrects the bias of the moments in it.

@@ -10,15 +10,10 @@ compiler's bytes do not depend on the machine, the others do.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
-import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -26,13 +21,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from circumstances import ROOT, commit, machine, peak_bytes, versions
 
 import farzi
 from farzi.distillation import MetaMatching
 from farzi.distilled import from_noise
 from farzi.hypergradients.budget import format_bytes, program_bytes
 
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results" / "large_vocabulary.json"
 PACKAGES = ("farzi", "jax", "jaxlib", "equinox", "optax", "numpy")
 
@@ -65,10 +60,9 @@ def main() -> None:
     content = {
         "sizes": SIZES,
         "variants": rows,
-        "commit": _commit(),
-        "machine": f"{jax.devices()[0].device_kind}, {len(os.sched_getaffinity(0))} cores",
-        "versions": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in PACKAGES},
+        "commit": commit("src", "benchmarks/large_vocabulary.py"),
+        "machine": machine(jax.devices()[0].device_kind),
+        "versions": versions(*PACKAGES),
     }
     RESULTS.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     RESULTS.with_suffix(".md").write_text(table(content))
@@ -105,11 +99,9 @@ def measure(options: dict[str, Any]) -> dict[str, Any]:
     cpu = time.process_time()
     matched = jax.block_until_ready(program(arrays))
     ran, cpu = time.perf_counter(), time.process_time() - cpu
-    # Of the process since its start, compiling included; in kB, but on macOS in bytes.
-    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "compiler_bytes": program_bytes(program),
-        "resident_bytes": resident * (1 if sys.platform == "darwin" else 1024),
+        "resident_bytes": peak_bytes(),  # Compiling included.
         "compile_seconds": compiled - began,
         "seconds": ran - compiled,
         "cpu_seconds": cpu,
@@ -145,17 +137,6 @@ def table(content: dict[str, Any]) -> str:
         f"{content['machine']}, jax {content['versions']['jax']}.",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _commit() -> str:
-    """Of what is measured, with a + where that has changes that are not committed."""
-
-    def git(*arguments: str) -> str:
-        asked = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True)
-        return asked.stdout.strip()
-
-    changed = git("status", "--porcelain", "--", "src", "benchmarks/large_vocabulary.py")
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ Writes prepare.json and prepare.md to the folder of results.
 from __future__ import annotations
 
 import json
-import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,12 +23,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import pyarrow
 import tyro
+from circumstances import ROOT, commit, machine, peak_bytes, versions
 
 import farzi
 
-ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "docs" / "results" / "prepare.json"
 SHARD = 5_000_000
 EVENTS_A_USER = 100
@@ -65,13 +62,9 @@ def main(options: Options) -> None:
         print(rows[-1], flush=True)
     content = {
         "rows": rows,
-        "machine": f"{len(os.sched_getaffinity(0))} cores, {platform.machine()}",
-        "versions": {
-            "python": platform.python_version(),
-            "polars": pl.__version__,
-            "pyarrow": pyarrow.__version__,
-        },
-        "commit": _commit(),
+        "machine": machine(platform.machine()),
+        "versions": versions("polars", "pyarrow"),
+        "commit": commit("src", "benchmarks/prepare.py"),
     }
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     RESULTS.with_suffix(".md").write_text(table(content))
@@ -100,11 +93,9 @@ def measure(folder: Path) -> dict[str, Any]:
     prepared = farzi.prepare(folder, options)
     prepared.save(folder / "prepared")
     seconds = time.perf_counter() - began
-    # In kB, but on macOS in bytes.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": seconds,
-        "peak_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "peak_bytes": peak_bytes(),
         "kept_events": prepared.card["events"],
         "sequences": prepared.card["sequences"],
         "tokens": prepared.card["tokens"],
@@ -129,16 +120,12 @@ def table(content: dict[str, Any]) -> str:
             f"| {row['peak_bytes'] / 1e9:.2f} GB | {row['kept_events']:,} | {row['sequences']:,} "
             f"| {row['tokens']:,} | {row['prepared_bytes'] / 1e6:,.0f} MB |"
         )
-    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    lines += ["", f"Commit {content['commit']}, {content['machine']}, {versions}."]
+    software = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
+    lines += [
+        "",
+        f"Commit {content['commit']} (+: with changes), {content['machine']}, {software}.",
+    ]
     return "\n".join(lines) + "\n"
-
-
-def _commit() -> str:
-    asked = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    )
-    return asked.stdout.strip()
 
 
 if __name__ == "__main__":
