@@ -9,7 +9,7 @@ import toy_log
 
 from farzi.data import leave_last_out, windows
 from farzi.demo import Plan
-from farzi.distillation import Pool, Recipe, distill
+from farzi.distillation import Pool, distill
 from farzi.distillation.outer_loop import _VALIDATION_SEED, validate
 from farzi.evaluation import _SEARCH_SEED
 from farzi.hypergradients import Auto, Checkpointed
@@ -17,23 +17,7 @@ from farzi.metrics import Questions
 from farzi.models import SASRec
 from farzi.training import Training, train
 
-RECIPE = Recipe(
-    sequences=4,
-    length=4,
-    context=8,
-    rank=4,
-    start="noise",
-    inner_steps=8,
-    inner_rate=0.03,
-    inner_batch=None,
-    outer_steps=12,
-    outer_rate=0.05,
-    warmup=2,
-    starts=2,
-    real_batch=16,
-    validate_every=6,
-    validation_runs=2,
-)
+RECIPE = toy_log.RECIPE
 SPLIT = leave_last_out(toy_log.log())
 
 

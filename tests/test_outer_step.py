@@ -11,7 +11,7 @@ import pytest
 import toy_log
 
 from farzi.data import batch_order
-from farzi.distillation import MetaMatching, Pool, Recipe
+from farzi.distillation import MetaMatching, Pool
 from farzi.distillation.outer_step import (
     Inputs,
     compile_step,
@@ -26,19 +26,7 @@ from farzi.hypergradients import Auto, Checkpointed, StoreStates, Truncated
 from farzi.hypergradients.auto import kept_bytes
 from farzi.hypergradients.budget import program_bytes
 
-RECIPE = Recipe(
-    sequences=4,
-    length=4,
-    context=8,
-    rank=4,
-    start="noise",
-    inner_steps=8,
-    inner_rate=0.03,
-    inner_batch=2,
-    starts=2,
-    real_batch=16,
-    adjoint_clip=0.2,
-)
+RECIPE = dataclasses.replace(toy_log.RECIPE, inner_batch=2, adjoint_clip=0.2)
 POOL = Pool(toy_log.bigrams)
 
 

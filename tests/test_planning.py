@@ -8,7 +8,7 @@ import pytest
 import toy_log
 
 from farzi.data import leave_last_out
-from farzi.distillation import Pool, Recipe, distill
+from farzi.distillation import Pool, distill
 from farzi.distillation.outer_step import compile_step
 from farzi.hypergradients import Auto, Checkpointed, StoreStates, Unrolled
 from farzi.hypergradients.budget import parse_bytes, program_bytes
@@ -16,19 +16,18 @@ from farzi.planning import plan
 from farzi.planning.fitting import smaller_budget
 from farzi.planning.machine import available_memory
 
-SMALL = Recipe(
+SMALL = dataclasses.replace(
+    toy_log.RECIPE,
     sequences=8,
     length=3,
     context=4,
     rank=2,
-    start="noise",
     inner_steps=40,
     inner_batch=4,
     outer_steps=7,
-    warmup=2,
+    starts=1,
     real_batch=8,
     validate_every=3,
-    validation_runs=2,
 )
 
 
