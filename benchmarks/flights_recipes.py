@@ -14,7 +14,6 @@ import dataclasses
 import sys
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from farzi.data import flights, leave_last_out, windows
@@ -51,7 +50,7 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"unknown variant {sorted(unknown)}; there are {', '.join(VARIANTS)}.")
     split = leave_last_out(flights())
-    rows = jnp.asarray(windows(split.train, PLAN.recipe.context))
+    rows = windows(split.train, PLAN.recipe.context)
     validation = Questions.of(split.validation, PLAN.recipe.context)
     test = Questions.of(split.test, PLAN.recipe.context)
 
@@ -86,7 +85,7 @@ def main(names: list[str]) -> None:
             teacher=full.trained.run(0),
             pool=pool,
         )
-        distilled = judge(name, outcome.data.probabilities(), recipe.learner.training(PLAN.few))
+        distilled = judge(name, outcome.data.tokens(), recipe.learner.training(PLAN.few))
         kept = distilled.trained.best_scores.mean() / reference
         longer = _without_early_stopping(outcome.data, recipe, validation) / reference
         print(

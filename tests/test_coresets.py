@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 
 from farzi.coresets import random_rows
+from farzi.data import Sequences, Vocabulary, windows
 
-ROWS = np.array([[0, 1], [1, 2], [2, -1], [3, 0]], dtype=np.int32)
+TOKENS = Vocabulary(tuple("abcd"))
+ROWS = windows(Sequences.from_lists([[0, 1], [1, 2], [2], [3, 0, 2]], TOKENS), 1)
 
 
 def test_only_full_rows_are_drawn_and_none_twice():
-    drawn = random_rows(ROWS, 3, np.random.default_rng(0))
-    assert sorted(drawn.tolist()) == [[0, 1], [1, 2], [3, 0]]
+    longer = windows(ROWS.sequences, 2)
+    assert longer[random_rows(longer, 1, np.random.default_rng(0))].tolist() == [[3, 0, 2]]
+    drawn = ROWS[random_rows(ROWS, 4, np.random.default_rng(0))]
+    assert sorted(drawn.tolist()) == [[0, 1], [0, 2], [1, 2], [3, 0]]
 
 
 def test_the_seed_decides():
@@ -17,5 +21,5 @@ def test_the_seed_decides():
 
 
 def test_more_than_there_are_is_refused():
-    with pytest.raises(ValueError, match=r"4 full sequences of 2 events.*hold 3"):
-        random_rows(ROWS, 4, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"5 full sequences of 2 events.*hold 4"):
+        random_rows(ROWS, 5, np.random.default_rng(0))

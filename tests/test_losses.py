@@ -123,13 +123,6 @@ def test_the_sum_of_a_soft_token_is_not_differentiated():
     np.testing.assert_allclose(last, wanted, rtol=1e-12)
 
 
-def test_embedded_tokens_are_enough():
-    model, tokens = sasrec(), hard_tokens()
-    embedded = models.embed(model.embedding, tokens)
-    loss = losses.embedded_loss(model, embedded, (tokens >= 0).astype(embedded.dtype))
-    assert float(loss) == pytest.approx(float(next_token_loss(model, tokens)), rel=1e-12)
-
-
 def test_factored_tokens_are_their_probabilities():
     latents, decoder = jax.random.split(jax.random.key(3))
     factored = Factored(

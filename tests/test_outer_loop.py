@@ -86,7 +86,7 @@ def test_what_cannot_fit_is_refused_before_a_teacher_is_trained():
 
 
 def test_a_start_from_real_sequences_uses_the_teacher():
-    rows = jnp.asarray(windows(SPLIT.train, 8))
+    rows = windows(SPLIT.train, 8)
     questions = Questions.of(SPLIT.validation, 8)
     training = Training(batch_size=32, max_steps=60, evaluate_every=60)
     teacher = train(toy_log.sasrec, rows, questions, training, rates=[0.03], seeds=[0]).run(0)

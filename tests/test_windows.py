@@ -23,14 +23,14 @@ def is_padded_right(rows):
 @given(lengths=LISTS, length=st.integers(1, 6))
 def test_every_event_but_the_first_is_predicted_once(lengths, length):
     sequences = numbered(lengths)
-    rows = windows(sequences, length)
+    rows = windows(sequences, length)[:]
     predicted = rows[:, 1:][rows[:, 1:] != PADDING]
     assert sorted(predicted) == [event for ids in sequences for event in ids[1:]]
 
 
 @given(lengths=LISTS, length=st.integers(1, 6))
 def test_rows_are_pieces_of_sequences(lengths, length):
-    rows = windows(numbered(lengths), length)
+    rows = windows(numbered(lengths), length)[:]
     assert rows.shape[1] == length + 1
     assert rows.dtype == np.int32
     assert is_padded_right(rows)

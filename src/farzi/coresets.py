@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Int
 
-from farzi.data import PADDING
+from farzi.data import Windows
 
 
 def random_rows(
-    rows: Int[np.ndarray, "rows time"], count: int, generator: np.random.Generator
-) -> Int[np.ndarray, "count time"]:
-    """`count` different rows without padding, drawn evenly.
+    rows: Windows, count: int, generator: np.random.Generator
+) -> Int[np.ndarray, " count"]:
+    """Numbers of `count` different rows without padding, drawn evenly.
 
     Raises:
         ValueError: if there are fewer than `count` rows without padding.
     """
-    full = np.flatnonzero((rows != PADDING).all(axis=1))
+    full = rows.full
     if len(full) < count:
         raise ValueError(
-            f"{count} full sequences of {rows.shape[1]} events are asked for, but the data hold "
+            f"{count} full sequences of {rows.length + 1} events are asked for, but the data hold "
             f"{len(full)}; ask for fewer or shorter ones."
         )
-    return rows[generator.choice(full, count, replace=False)]
+    return full[generator.choice(len(full), count, replace=False)]

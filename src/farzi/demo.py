@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from rich.console import Console
@@ -128,7 +127,7 @@ def _work(
     full = judge(
         Arm(
             "full",
-            jnp.asarray(windows(split.train, recipe.context)),
+            windows(split.train, recipe.context),
             sequences=len(split.train),
             events=split.train.events,
             bytes=stored_bytes(split.train),
@@ -136,7 +135,7 @@ def _work(
         )
     )
     rows = windows(split.train, recipe.length)
-    drawn = random_rows(rows, recipe.sequences, np.random.default_rng([_RANDOM_ARM, seed]))
+    drawn = rows[random_rows(rows, recipe.sequences, np.random.default_rng([_RANDOM_ARM, seed]))]
     random = judge(
         Arm(
             "random",
@@ -167,7 +166,7 @@ def _work(
     distilled = judge(
         Arm(
             "distilled",
-            data.probabilities(),
+            data.tokens(),
             sequences=recipe.sequences,
             events=data.factors.events,
             bytes=data.bytes,

@@ -6,8 +6,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from farzi.models import Masked, Tokens
 from farzi.models.chunks import in_chunks
 
 LARGEST = 2**21
@@ -34,20 +35,32 @@ class Factored(eqx.Module):
         latents: Z, `[sequences, time, rank]`; `sequences` and `time` are the paper's mu and xi.
         decoder: M, `[rank, vocab]`.
         temperature: tau.
+        loss_mask: which places learners are asked for, like those of the real sequences that the
+            data start from; None if they are asked for all.
     """
 
     latents: Float[Array, "sequences time rank"]
     decoder: Float[Array, "rank vocab"]
     temperature: float = eqx.field(static=True, default=1.0)
+    loss_mask: Bool[Array, "sequences time"] | None = None
 
     def probabilities(self) -> Float[Array, "sequences time vocab"]:
         """A distribution over tokens at each place of each sequence."""
         return self._distributions(self.latents)
 
-    def tokens(self) -> Factored | Float[Array, "sequences time vocab"]:
-        """What learners train on: the probabilities, or this itself where they are too large."""
-        large = self.events * self.decoder.shape[1] > LARGEST
-        return self if large else self.probabilities()
+    def tokens(self, *, by_latents: bool | None = None) -> Tokens:
+        """What learners train on: the probabilities, or this itself where they are too large.
+
+        Args:
+            by_latents: whether it is this itself; None chooses by size.
+        """
+        if by_latents is None:
+            by_latents = self.events * self.decoder.shape[1] > LARGEST
+        if by_latents:
+            return self
+        if self.loss_mask is None:
+            return self.probabilities()
+        return Masked(self.probabilities(), self.loss_mask)
 
     def embed(
         self, table: Float[Array, "vocab width"], *, chunk: int | None = None
@@ -71,7 +84,8 @@ class Factored(eqx.Module):
 
     def __getitem__(self, rows: Int[Array, " rows"]) -> Factored:
         """The sequences in these rows."""
-        return Factored(self.latents[rows], self.decoder, self.temperature)
+        mask = None if self.loss_mask is None else self.loss_mask[rows]
+        return Factored(self.latents[rows], self.decoder, self.temperature, mask)
 
     # Python would read a number after the last row for ever: JAX gives the last row again.
     __iter__ = None
@@ -104,6 +118,7 @@ def from_real(
     *,
     rank: int,
     confidence: float = 0.7,
+    loss_mask: Bool[np.ndarray, "sequences time"] | None = None,
 ) -> Factored:
     """Start from real sequences, seen through the embeddings of a learner trained on all data.
 
@@ -116,6 +131,7 @@ def from_real(
         embedding: table of a trained learner.
         rank: size of a latent, at most the width of the embedding.
         confidence: between 0 and 1.
+        loss_mask: of the real sequences.
 
     Raises:
         ValueError: if a size or value does not fit.
@@ -142,6 +158,7 @@ def from_real(
     return Factored(
         jnp.asarray(factor * projected[tokens], jnp.float32),
         jnp.asarray(factor * projected.T, jnp.float32),
+        loss_mask=None if loss_mask is None else jnp.asarray(loss_mask),
     )
 
 

@@ -11,7 +11,7 @@ import equinox as eqx
 import numpy as np
 import polars as pl
 
-from farzi.data import Sequences
+from farzi.data import Sequences, Windows
 from farzi.metrics import Questions, rank_targets, ranking_metrics
 from farzi.models import Tokens
 from farzi.training import MakeLearner, Trained, Training, train
@@ -23,7 +23,7 @@ class Arm:
 
     Attributes:
         name: `full`, `distilled`, `random`, ...
-        tokens: ids `[rows, time + 1]` or distributions `[rows, time + 1, vocab]`.
+        tokens: what `farzi.train` takes.
         sequences, events: how much that is.
         bytes: how much that is on disk.
         training: optimiser, batch size, and when a training is validated and stops. Every arm has
@@ -31,7 +31,7 @@ class Arm:
     """
 
     name: str
-    tokens: Tokens
+    tokens: Tokens | Windows
     sequences: int
     events: int
     bytes: int

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from farzi.models import Learner, Tokens, embed
+from farzi.models import Learner, Masked, Tokens, embed
 from farzi.models.chunks import in_chunks
 from farzi.models.learner import LatentTokens, is_soft, read
 
@@ -27,56 +27,65 @@ def next_token_loss(
     key: PRNGKeyArray | None = None,
     chunk: int | None = None,
 ) -> Float[Array, ""]:
-    """Mean cross-entropy of the next token over all places that have one, in nats.
+    """Mean cross-entropy of the next token over all places that are asked for one, in nats.
 
-    Each place reads the tokens up to it and is asked for the next; padding is neither asked for
-    nor counted. A soft token is asked for as the distribution that it is.
+    Each place reads the tokens up to it and is asked for the next, unless that is padding or left
+    out by the loss mask. A soft token is asked for as the distribution that it is.
 
     Args:
         learner: the model.
-        tokens: ids `[batch, time + 1]`, distributions `[batch, time + 1, vocab]`, or latents.
+        tokens: ids `[batch, time + 1]`, distributions `[batch, time + 1, vocab]`, latents, or one
+            of them `Masked`.
         key: for dropout.
-        chunk: see `embedded_loss`.
+        chunk: see `token_losses`.
     """
-    embedded = embed(learner.embedding, tokens, chunk=chunk)
-    return embedded_loss(learner, embedded, _weights(tokens, embedded), key=key, chunk=chunk)
+    losses, weights = token_losses(learner, tokens, key=key, chunk=chunk)
+    return jnp.sum(losses) / jnp.maximum(jnp.sum(weights), 1)
 
 
-def embedded_loss(
+def token_losses(
     learner: Learner,
-    embedded: Float[Array, "batch places width"],
-    weights: Float[Array, "batch places"],
+    tokens: Tokens,
     *,
     key: PRNGKeyArray | None = None,
     chunk: int | None = None,
-) -> Float[Array, ""]:
-    """`next_token_loss` of tokens that are embedded already.
+) -> tuple[Float[Array, "batch asked"], Float[Array, "batch asked"]]:
+    """Cross-entropy of the next token at each place, in nats, and the weight of the place.
 
     Args:
         learner: the model.
-        embedded: for each place the mean of the table's rows under its token; zeros for padding.
-        weights: of the places as next tokens: 1, or 0 for padding. Not differentiated.
+        tokens: see `next_token_loss`.
         key: for dropout.
         chunk: places whose scores are computed at a time, see `farzi.models.chunks`; None chooses
             by size.
+
+    Returns:
+        Losses times weights, and weights: 1, or 0 where nothing is asked for.
     """
-    hidden = read(learner, embedded[:, :-1], key=key)
     table = learner.embedding
+    embedded = embed(table, tokens, chunk=chunk)
+    hidden = read(learner, embedded[:, :-1], key=key)
     # A soft row sums to 1 whatever the latents are, so its weight must not be differentiated.
-    weights = jax.lax.stop_gradient(weights[:, 1:])
+    weights = jax.lax.stop_gradient(_weights(tokens, embedded)[:, 1:])
+    targets = embedded[:, 1:]
+    mask = tokens.loss_mask if isinstance(tokens, Masked | LatentTokens) else None
+    if mask is not None:
+        weights = jnp.where(mask[:, 1:], weights, 0)
+        targets = jnp.where(mask[:, 1:, None], targets, 0)
 
     def normaliser(hidden: Float[Array, "chunk width"]) -> Float[Array, " chunk"]:
         return jax.nn.logsumexp(hidden @ table.T, axis=-1)
 
     normalisers = in_chunks(normaliser, hidden, vocabulary=len(table), chunk=chunk)
-    losses = weights * normalisers - jnp.sum(hidden * embedded[:, 1:], axis=-1)
-    return jnp.sum(losses) / jnp.maximum(jnp.sum(weights), 1)
+    return weights * normalisers - jnp.sum(hidden * targets, axis=-1), weights
 
 
 def _weights(
     tokens: Tokens, embedded: Float[Array, "batch time width"]
 ) -> Float[Array, "batch time"]:
-    """Weight of each place: 1, or 0 for padding."""
+    """Weight of each place, whatever its mask: 1, or 0 for padding."""
+    if isinstance(tokens, Masked):
+        tokens = tokens.tokens
     if isinstance(tokens, LatentTokens):
         return jnp.ones_like(embedded[..., 0])
     if is_soft(tokens):

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float
 
 from farzi.data import Vocabulary
 from farzi.distilled import Factored
+from farzi.models import Tokens
 from farzi.training import LearnerRecipe
 
 FORMAT = 1
@@ -33,8 +34,9 @@ class DistilledData:
 
     On disk a folder: `distilled.safetensors` holds `latents` (float16, `[sequences, time, rank]`)
     and `decoder` (float16, `[rank, vocab]`), whose product divided by the temperature gives the
-    logits of the tokens in `vocabulary.json`. Temperature and training stand in the file's
-    metadata, as JSON under the key `farzi`.
+    logits of the tokens in `vocabulary.json`; and `loss_mask` (bool, `[sequences, time]`) where
+    learners are not asked for every place. Temperature and training stand in the file's metadata,
+    as JSON under the key `farzi`.
     """
 
     factors: Factored
@@ -49,8 +51,15 @@ class DistilledData:
             )
 
     def probabilities(self) -> Float[Array, "sequences time vocab"]:
-        """A distribution over tokens at each place of each sequence: what learners train on."""
+        """A distribution over tokens at each place of each sequence."""
         return self.factors.probabilities()
+
+    def tokens(self) -> Tokens:
+        """What learners train on: the probabilities, their loss mask if there is one, or latents.
+
+        See `farzi.distilled.Factored.tokens`.
+        """
+        return self.factors.tokens()
 
     def save(self, folder: Path | str) -> None:
         """Write the folder; a file is replaced at once or not at all. Numbers become float16."""
@@ -71,6 +80,8 @@ class DistilledData:
                     f"the {name} hold numbers that float16 cannot (beyond 65504 or not finite); "
                     "distil again with a smaller outer_rate."
                 )
+        if self.factors.loss_mask is not None:
+            arrays["loss_mask"] = np.asarray(self.factors.loss_mask)
         # One entry, because safetensors writes several in random order.
         about = {
             "format": FORMAT,
@@ -116,6 +127,7 @@ def load(folder: Path | str) -> DistilledData:
         jnp.asarray(arrays["latents"], jnp.float32),
         jnp.asarray(arrays["decoder"], jnp.float32),
         temperature=_positive(folder, about, "temperature"),
+        loss_mask=jnp.asarray(arrays["loss_mask"]) if "loss_mask" in arrays else None,
     )
     learner = about.get("learner")
     numbers = learner if isinstance(learner, dict) else {}
@@ -145,6 +157,12 @@ def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: object) -> None:
         raise ValueError(
             f"{folder / TENSORS} has shapes {shapes}, which do not fit each other and "
             f"{len(tokens)} tokens; save or copy it again."
+        )
+    mask = arrays.get("loss_mask")
+    if mask is not None and (mask.dtype != bool or mask.shape != latents[:2]):
+        raise ValueError(
+            f"{folder / TENSORS} has a loss mask of {mask.dtype} {mask.shape}, where bool "
+            f"{latents[:2]} is needed; save or copy it again."
         )
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(

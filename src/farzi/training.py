@@ -13,11 +13,11 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray, PyTree
 
-from farzi.data import batch_order
+from farzi.data import Windows, batch_order
 from farzi.hypergradients import adam
 from farzi.losses import next_token_loss
 from farzi.metrics import Questions, rank_targets
-from farzi.models import Learner, Tokens
+from farzi.models import Learner, Tokens, hard_tokens
 
 MakeLearner = Callable[[PRNGKeyArray], Learner]
 """Builds a learner with random initial weights from a key."""
@@ -25,6 +25,9 @@ MakeLearner = Callable[[PRNGKeyArray], Learner]
 
 # What a random stream is for stands before its seed, so that no two purposes share a stream.
 _BATCHES, _DROPOUT = 101, 102
+
+LARGEST = 2**24
+"""Real tokens that are on the device at a time (64 MB), of all runs together."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Trained:
 
 def train(
     make_learner: MakeLearner,
-    tokens: Tokens,
+    tokens: Tokens | Windows,
     validation: Questions,
     training: Training,
     *,
@@ -123,7 +126,8 @@ def train(
 
     Args:
         make_learner: builds a learner.
-        tokens: ids `[rows, time + 1]` or distributions `[rows, time + 1, vocab]`.
+        tokens: ids `[rows, time + 1]` or distributions `[rows, time + 1, vocab]`; or windows, of
+            which only the rows that come next are ever in memory.
         validation: decides when to stop; the test questions have no business here.
         training: batch size, length, optimiser.
         rates: learning rate of each run.
@@ -217,14 +221,33 @@ class Runs:
         memories = eqx.filter_vmap(init, in_axes=(eqx.if_array(0), 0))(learners, rate_array)
         return cls(learners, memories, rate_array, tuple(seeds), 0, optimizer)
 
-    def advance(self, tokens: Tokens, batch_size: int, steps: int) -> tuple[Runs, np.ndarray]:
+    def advance(
+        self, tokens: Tokens | Windows, batch_size: int, steps: int
+    ) -> tuple[Runs, np.ndarray]:
         """The same runs `steps` later, and their mean losses on the way, `[runs]`."""
+        at_once = steps
+        if isinstance(tokens, Windows):
+            a_step = len(self.seeds) * min(batch_size, len(tokens)) * (tokens.length + 1)
+            at_once = max(LARGEST // max(a_step, 1), 1)
+        runs, losses = self, np.zeros(len(self.seeds))
+        for first in range(0, steps, at_once):
+            portion = min(at_once, steps - first)
+            runs, mean = runs._advance(tokens, batch_size, portion)
+            losses += mean * (portion / steps)
+        return runs, losses
+
+    def _advance(
+        self, tokens: Tokens | Windows, batch_size: int, steps: int
+    ) -> tuple[Runs, np.ndarray]:
         order = np.stack(
             [
                 batch_order(len(tokens), batch_size, steps, seed=[_BATCHES, seed], first=self.step)
                 for seed in self.seeds
             ]
         )
+        if isinstance(tokens, Windows):
+            tokens = hard_tokens(tokens, order.reshape(-1))
+            order = np.arange(order.size, dtype=np.int32).reshape(order.shape)
         keys = jnp.stack(
             [
                 jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), _DROPOUT), self.step)

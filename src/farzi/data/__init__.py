@@ -14,7 +14,7 @@ from farzi.data.split import (
     leave_last_out,
 )
 from farzi.data.vocabulary import Vocabulary
-from farzi.data.windows import PADDING, batch_order, last_events, windows
+from farzi.data.windows import PADDING, Windows, batch_order, last_events, windows
 
 __all__ = [
     "PADDING",
@@ -23,6 +23,7 @@ __all__ = [
     "Sequences",
     "Split",
     "Vocabulary",
+    "Windows",
     "at_times",
     "batch_order",
     "by_position",

@@ -20,15 +20,19 @@ class Sequences:
         values: token ids, int32 `[values]`.
         starts, ends: sequence `i` is `values[starts[i]:ends[i]]`; int64 `[sequences]`.
         vocabulary: what the ids stand for.
+        loss_mask: which values a model is asked for, bool `[values]`; it reads the others, such as
+            the prompts of a conversation. None if it is asked for all.
 
     Raises:
-        ValueError: if a stretch does not lie within the values, or an id not in the vocabulary.
+        ValueError: if a stretch does not lie within the values, or there is not one entry of the
+            mask for each value.
     """
 
     values: np.ndarray
     starts: np.ndarray
     ends: np.ndarray
     vocabulary: Vocabulary
+    loss_mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         inside = (self.starts >= 0) & (self.starts <= self.ends) & (self.ends <= len(self.values))
@@ -37,17 +41,19 @@ class Sequences:
                 f"starts and ends must be stretches within the {len(self.values)} values; build "
                 "them with Sequences.from_lists or Sequences.from_offsets."
             )
-        if self.values.size and not 0 <= self.values.min() <= self.values.max() < len(
-            self.vocabulary
-        ):
+        if self.loss_mask is not None and len(self.loss_mask) != len(self.values):
             raise ValueError(
-                f"token ids run from {self.values.min()} to {self.values.max()} but the "
-                f"vocabulary has {len(self.vocabulary)} tokens; encode with that vocabulary."
+                f"the loss mask has {len(self.loss_mask)} entries for {len(self.values)} values; "
+                "give one for each."
             )
 
     @classmethod
     def from_offsets(
-        cls, values: np.ndarray, offsets: np.ndarray, vocabulary: Vocabulary
+        cls,
+        values: np.ndarray,
+        offsets: np.ndarray,
+        vocabulary: Vocabulary,
+        loss_mask: np.ndarray | None = None,
     ) -> Sequences:
         """Build from sequences laid end to end.
 
@@ -56,9 +62,11 @@ class Sequences:
             offsets: where each sequence starts, and where the last one ends,
                 int64 `[sequences + 1]`.
             vocabulary: what the ids stand for.
+            loss_mask: which values a model is asked for, bool `[values]`.
 
         Raises:
-            ValueError: if the offsets do not rise from 0 to the number of values.
+            ValueError: if the offsets do not rise from 0 to the number of values, or an id is not
+                in the vocabulary.
         """
         ends = (offsets[0], offsets[-1]) if offsets.size else None
         if ends != (0, len(values)) or np.any(np.diff(offsets) < 0):
@@ -66,7 +74,8 @@ class Sequences:
                 f"offsets must rise from 0 to the number of values, {len(values)}; build them "
                 "with Sequences.from_lists or from cumulated lengths."
             )
-        return cls(values, offsets[:-1], offsets[1:], vocabulary)
+        vocabulary.check(values)
+        return cls(values, offsets[:-1], offsets[1:], vocabulary, loss_mask)
 
     @classmethod
     def from_lists(

@@ -50,6 +50,18 @@ class Vocabulary:
                 f"the vocabulary has no token {error.args[0]!r}; leave it out or add it."
             ) from None
 
+    def check(self, ids: np.ndarray) -> None:
+        """Raise if an id stands for no token, as padding does not.
+
+        Raises:
+            ValueError: then.
+        """
+        if ids.size and not 0 <= ids.min() <= ids.max() < len(self):
+            raise ValueError(
+                f"token ids run from {ids.min()} to {ids.max()} but the vocabulary has "
+                f"{len(self)} tokens; encode with that vocabulary."
+            )
+
     def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
         """The tokens that `ids` stand for; padding is left out."""
         return [self.tokens[i] for i in ids if i >= 0]

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from farzi.distilled import Factored
 from farzi.hypergradients import Adjoint, Auto, Hypergradient, hypergradient
@@ -86,16 +86,23 @@ class MetaMatching:
         )
 
         def one_start(
-            tokens: Array | Factored,
+            tokens: PyTree,
             start: Learner,
             order: Array,
-            real: Array,
+            real: PyTree,
             key: PRNGKeyArray | None,
         ) -> Hypergradient:
             result = differentiate(start, (tokens, order), real, key=key)
             return result._replace(gradient=result.gradient[0])
 
-        tokens, transpose = jax.vjp(self._tokens, distilled)
+        variable, fixed = eqx.partition(distilled, eqx.is_inexact_array)
+
+        def tokens_of(variable: Factored) -> tuple[PyTree, PyTree]:
+            data: Factored = eqx.combine(variable, fixed)
+            return eqx.partition(data.tokens(by_latents=self.by_latents), eqx.is_inexact_array)
+
+        tokens, transpose, rest = jax.vjp(tokens_of, variable, has_aux=True)
+        tokens = eqx.combine(tokens, rest)
         keys = None if key is None else jax.random.split(key, len(order))
         results = eqx.filter_vmap(one_start, in_axes=(None, eqx.if_array(0), 0, 0, 0))(
             tokens, starts, order, real, keys
@@ -107,9 +114,3 @@ class MetaMatching:
             jnp.max(results.adjoint_norms, axis=0),
             jnp.mean(results.clipped),
         )
-
-    def _tokens(self, data: Factored) -> Array | Factored:
-        """The distilled data as the inner loops read them, by which they are differentiated."""
-        if self.by_latents is None:
-            return data.tokens()
-        return data if self.by_latents else data.probabilities()

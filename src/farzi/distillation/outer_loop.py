@@ -19,7 +19,7 @@ from farzi.distillation.recipe import Recipe
 from farzi.distilled import Factored, from_noise, from_real
 from farzi.hypergradients import Adjoint
 from farzi.metrics import Questions
-from farzi.models import Learner
+from farzi.models import Learner, hard_tokens
 from farzi.storage import DistilledData
 from farzi.training import MakeLearner, Training, train
 
@@ -118,13 +118,14 @@ def distill(
             "no sequence has two events, so nothing can be predicted; give longer sequences."
         )
     questions = Questions.of(validation, recipe.context)
-    program = prepare(recipe, pool, len(sequences.vocabulary))
+    masked = sequences.loss_mask is not None
+    program = prepare(recipe, pool, len(sequences.vocabulary), masked=masked)
     if recipe.start == "noise":
         teacher = None
     elif teacher is None:
-        teacher = train(
-            make_learner, jnp.asarray(real), questions, Training(), rates=[3e-3], seeds=[seed]
-        ).run(0)
+        teacher = train(make_learner, real, questions, Training(), rates=[3e-3], seeds=[seed]).run(
+            0
+        )
     data = _start(sequences, teacher, recipe, seed)
     memory = outer_optimizer(recipe).init(variable(data))
     step_key = jax.random.key(seed)
@@ -154,7 +155,7 @@ def distill(
             memory,
             jax.random.fold_in(step_key, step),
             jnp.asarray(order),
-            jnp.asarray(real[rows]),
+            hard_tokens(real, rows),
         )
         data, memory, measured = program(inputs)
         told = {name: float(value) for name, value in jax.device_get(measured)._asdict().items()}
@@ -188,7 +189,7 @@ def validate(
     runs = recipe.validation_runs
     trained = train(
         make_learner,
-        data.probabilities(),
+        data.tokens(),
         questions,
         recipe.learner.training(),
         rates=[recipe.inner_rate] * runs,
@@ -221,9 +222,15 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
             rank=recipe.rank,
             key=jax.random.key(seed),
         )
-    rows = windows(sequences, recipe.length)
-    rows = random_rows(rows, recipe.sequences, np.random.default_rng([_START, seed]))
-    return from_real(rows, teacher.embedding, rank=recipe.rank, confidence=recipe.confidence)
+    real = windows(sequences, recipe.length)
+    rows = random_rows(real, recipe.sequences, np.random.default_rng([_START, seed]))
+    return from_real(
+        real[rows],
+        teacher.embedding,
+        rank=recipe.rank,
+        confidence=recipe.confidence,
+        loss_mask=real.loss_mask(rows),
+    )
 
 
 def _check_finite(step: int, loss: float, norm: float, recipe: Recipe) -> None:

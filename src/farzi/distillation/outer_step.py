@@ -19,6 +19,8 @@ from farzi.distilled import Factored, from_noise
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import StateSize, state_size
 from farzi.hypergradients.budget import program_bytes
+from farzi.models import Masked
+from farzi.models.learner import HardTokens
 
 # Folded into the key of an outer step; `Pool.draw` splits that key, which gives 0, 1 and 2.
 _ADJOINT = 204
@@ -32,14 +34,14 @@ class Inputs(NamedTuple):
         memory: the outer optimiser's.
         key: decides on the starts, and on what an adjoint draws.
         order: rows of the distilled data that each inner step reads, `[starts, steps, batch]`.
-        real: real sequences, `[starts, rows, time]`.
+        real: real sequences, `[starts, rows, time]`, `Masked` if they have a loss mask.
     """
 
     data: Factored
     memory: PyTree
     key: PRNGKeyArray
     order: Int[Array, "starts steps batch"]
-    real: Int[Array, "starts rows time"]
+    real: HardTokens | Masked
 
 
 class Measured(NamedTuple):
@@ -75,20 +77,21 @@ class OuterProgram:
         return program_bytes(self.compiled)
 
 
-def prepare(recipe: Recipe, pool: Pool, vocabulary: int) -> OuterProgram:
+def prepare(recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False) -> OuterProgram:
     """The program of a recipe's outer step; `Auto` chooses by the memory of all of it.
 
     Args:
         recipe: the settings.
         pool: starting points of the inner loops.
         vocabulary: number of tokens.
+        masked: whether the real sequences have a loss mask.
 
     Raises:
         ValueError: if no strategy fits into the budget of `Auto`.
     """
 
     def compile(adjoint: Adjoint) -> Any:
-        return compile_step(replace(recipe, adjoint=adjoint), pool, vocabulary)
+        return compile_step(replace(recipe, adjoint=adjoint), pool, vocabulary, masked=masked)
 
     if not isinstance(recipe.adjoint, Auto):
         return OuterProgram(recipe.adjoint, compile(recipe.adjoint))
@@ -101,12 +104,14 @@ def prepare(recipe: Recipe, pool: Pool, vocabulary: int) -> OuterProgram:
     return OuterProgram(adjoint, search.program)
 
 
-def compile_step(recipe: Recipe, pool: Pool, vocabulary: int, *, to_run: bool = True) -> Any:
+def compile_step(
+    recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False, to_run: bool = True
+) -> Any:
     """The program of an outer step, for exactly the adjoint that the recipe names.
 
     Without `to_run` it is slow and compiled in half the time; it needs the same memory.
     """
-    program = jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary))
+    program = jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary, masked=masked))
     return program.compile(None if to_run else {"xla_backend_optimization_level": "0"})
 
 
@@ -126,7 +131,7 @@ def variable(data: Factored) -> PyTree:
     return eqx.filter(data, eqx.is_inexact_array)
 
 
-def input_shapes(recipe: Recipe, vocabulary: int) -> Inputs:
+def input_shapes(recipe: Recipe, vocabulary: int, *, masked: bool = False) -> Inputs:
     """Shapes and types of what an outer step reads."""
 
     def start(key: PRNGKeyArray) -> tuple[Factored, PyTree]:
@@ -135,15 +140,21 @@ def input_shapes(recipe: Recipe, vocabulary: int) -> Inputs:
         )
         if recipe.start == "real":  # Those are of 32 bits whatever JAX's default is.
             data = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), data)
+            if masked:
+                mask = jnp.ones(data.latents.shape[:2], bool)
+                data = Factored(data.latents, data.decoder, loss_mask=mask)
         return data, outer_optimizer(recipe).init(variable(data))
 
     data, memory = jax.eval_shape(start, jax.random.key(0))
+    real = _integers(recipe.starts, recipe.real_batch, recipe.context + 1)
+    if masked:
+        real = jax.eval_shape(lambda ids: Masked(ids, ids >= 0), real)
     return Inputs(
         data,
         memory,
         jax.eval_shape(jax.random.key, 0),
         _integers(recipe.starts, recipe.inner_steps, recipe.batch),
-        _integers(recipe.starts, recipe.real_batch, recipe.context + 1),
+        real,
     )
 
 
@@ -166,7 +177,7 @@ def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Factored, PyTree, M
         memory: PyTree,
         key: PRNGKeyArray,
         order: Int[Array, "starts steps batch"],
-        real: Int[Array, "starts rows time"],
+        real: HardTokens | Masked,
     ) -> tuple[Factored, PyTree, Measured]:
         starts = pool.draw(recipe.starts, key)
         matched = objective(data, starts, order, real, key=jax.random.fold_in(key, _ADJOINT))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
+from farzi.data import Windows
 from farzi.models import Learner, Tokens
 from farzi.training import MakeLearner, Runs, Training
 
@@ -56,7 +57,7 @@ class Pool:
 
 def expert_pool(
     make_learner: MakeLearner,
-    tokens: Tokens,
+    tokens: Tokens | Windows,
     training: Training,
     *,
     rate: float,
@@ -68,7 +69,7 @@ def expert_pool(
 
     Args:
         make_learner: builds the learners.
-        tokens: the real data, `[rows, time + 1]`.
+        tokens: the real data.
         training: how they are trained; every `evaluate_every` steps make one checkpoint.
         rate: learning rate.
         trajectories: how many runs.

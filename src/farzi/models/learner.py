@@ -10,14 +10,24 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from farzi.data import Windows
 
 
 @runtime_checkable
 class LatentTokens(Protocol):
-    """Sequences of distributions over tokens that are never written out all at once; no padding."""
+    """Sequences of distributions over tokens that are never written out all at once; no padding.
+
+    Attributes:
+        loss_mask: see `Masked`; None if every token is asked for.
+    """
+
+    loss_mask: Bool[Array, "sequences time"] | None
 
     def __len__(self) -> int:
         """How many sequences."""
@@ -38,7 +48,37 @@ HardTokens = Int[Array, "*batch time"]
 """Token ids; negative ones are padding."""
 SoftTokens = Float[Array, "*batch time vocab"]
 """A distribution over tokens at each place; a row of zeros is padding."""
-Tokens = HardTokens | SoftTokens | LatentTokens
+
+
+class Masked(eqx.Module):
+    """Tokens that are all read, but of which only some are asked for: responses, not prompts.
+
+    Attributes:
+        tokens: ids or distributions.
+        loss_mask: which of them are asked for.
+    """
+
+    tokens: HardTokens | SoftTokens
+    loss_mask: Bool[Array, "*batch time"]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: Int[Array, " rows"]) -> Masked:
+        """The sequences in these rows."""
+        return Masked(self.tokens[rows], self.loss_mask[rows])
+
+    # Python would read a number after the last row for ever: JAX gives the last row again.
+    __iter__ = None
+
+
+Tokens = HardTokens | SoftTokens | LatentTokens | Masked
+
+
+def hard_tokens(windows: Windows, rows: np.ndarray) -> HardTokens | Masked:
+    """Some rows of real sequences, `[..., time]` for rows `[...]`."""
+    ids, mask = jnp.asarray(windows[rows]), windows.loss_mask(rows)
+    return ids if mask is None else Masked(ids, jnp.asarray(mask))
 
 
 @runtime_checkable
@@ -61,6 +101,8 @@ class Learner(Protocol):
 
 def is_soft(tokens: Tokens) -> bool:
     """Whether `tokens` are distributions rather than ids."""
+    if isinstance(tokens, Masked):
+        tokens = tokens.tokens
     return isinstance(tokens, LatentTokens) or bool(jnp.issubdtype(tokens.dtype, jnp.floating))
 
 
@@ -71,6 +113,8 @@ def embed(
 
     `chunk` is for `LatentTokens`, see there.
     """
+    if isinstance(tokens, Masked):
+        tokens = tokens.tokens
     if isinstance(tokens, LatentTokens):
         return tokens.embed(table, chunk=chunk)
     if is_soft(tokens):
