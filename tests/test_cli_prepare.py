@@ -61,3 +61,43 @@ def test_looks_at_the_place_for_the_result_first(monkeypatch, capsys, tmp_path, 
     )
     assert code == 1
     assert "already holds something else" in complaint
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (
+            ("--bpe-size", 300, "--unit", "line"),
+            "for text --unit, --bpe-size is given, but no --text; give --text TOKENIZER too.",
+        ),
+        (
+            ("--text", "words", "--min-rating", 3, "--max-length", 9),
+            "--text is given, and for events --min-rating, --max-length; leave out either.",
+        ),
+    ],
+)
+def test_options_that_nothing_would_read(monkeypatch, capsys, tmp_path, log, options, complaint):
+    code, _, said = run(monkeypatch, capsys, log, "--out", tmp_path / "out", *options)
+    assert code == 1
+    assert said == f"farzi: {complaint}\n"
+
+
+def test_text_with_its_options(monkeypatch, capsys, tmp_path):
+    (tmp_path / "poem.txt").write_text("a b\n\nb c\na c\n\nc\nb\n")
+    code, said, _ = run(
+        monkeypatch,
+        capsys,
+        tmp_path / "poem.txt",
+        "--out",
+        tmp_path / "out",
+        *("--text", "words", "--unit", "line", "--test-share", 0.2, "--validation-share", 0.2),
+    )
+    assert code == 0
+    assert "2 empty texts" in said
+    card = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert card["options"] == {
+        "tokenizer": "words",
+        "unit": "line",
+        "test_share": 0.2,
+        "validation_share": 0.2,
+    }

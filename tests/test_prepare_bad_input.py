@@ -92,11 +92,30 @@ def test_options_that_do_not_fit_the_log(options, message):
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"separator": ";"}, "separator and columns are for separated values, which this polars"),
+        ({"columns": ["user", "item"]}, "separator and columns are for separated values"),
+        ({"split": SplitOptions(test_share=0.2)}, "test_share: set, but the split is 'last'"),
+        ({"split": SplitOptions("time", seed=3)}, "seed: set, but the split is 'time'"),
+    ],
+)
+def test_settings_that_nothing_would_read(settings, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(FRAME, **settings)
+
+
+@pytest.mark.parametrize(
     "options", [{"min_user_events": 0}, {"visit_gap": 0.0}, {"max_length": -1}]
 )
 def test_impossible_options(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} is .*; use a"):
         EventOptions(**options)
+
+
+def test_once_is_nothing_without_a_minimum():
+    with pytest.raises(ValueError, match="once is set, but no minimum to apply once; give min_us"):
+        EventOptions(once=True)
 
 
 def test_impossible_splits():

@@ -1,6 +1,7 @@
 """From text to sequences: tokenizers, units, parts given by files."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farzi.preparing.account import account
 from farzi.preparing.folder import load_prepared
 from farzi.preparing.options import SplitOptions, TextOptions
 from farzi.preparing.prepare import prepare
@@ -56,6 +58,7 @@ def test_lines_may_be_sequences(tmp_path):
         "line 4",
     ]
     assert prepared.card["split"]["how"] == "sequences"
+    assert prepared.card["dropped"] == [{"texts": 1, "reason": "empty"}]
 
 
 def test_characters_and_bytes(tmp_path):
@@ -139,7 +142,8 @@ def test_documents_in_a_column(tmp_path):
     for name in ("documents.jsonl", "documents.parquet"):
         prepared = prepare(tmp_path / name, TextOptions("words"), split)
         assert len(prepared.sequences) == 3
-        assert prepared.card["dropped"] == [{"events": 0, "reason": "1 empty texts"}]
+        assert prepared.card["dropped"] == [{"texts": 1, "reason": "empty"}]
+        assert re.search(r"left out +1 empty text\n", account(prepared))
     other = prepare(tmp_path / "documents.jsonl", TextOptions("words", field="body"), split)
     assert tokens(other)[0] == ["x", "y", "<eos>"]
     with pytest.raises(ValueError, match=r"no column 'title' .* it has text, body; name it with"):
@@ -175,5 +179,17 @@ def test_what_is_no_tokenizer(tmp_path):
     path = write(tmp_path, json.dumps({"model": 3}), "tokenizer.json")
     with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer\.json"):
         prepare(write(tmp_path, POEM), TextOptions(str(path)))
-    with pytest.raises(ValueError, match="bpe_size is 9, but there are 256 bytes"):
-        TextOptions("bpe", bpe_size=9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tokenizer": "bpe", "bpe_size": 9}, "bpe_size is 9, but there are 256 bytes"),
+        ({"tokenizer": "words", "min_count": 0}, "min_count is 0; use a whole number"),
+        ({"tokenizer": "words", "bpe_size": 300}, "bpe_size is set, which is for 'bpe', but"),
+        ({"tokenizer": "bytes", "min_count": 2}, "min_count is set, which is for 'words', but"),
+    ],
+)
+def test_impossible_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        TextOptions(**options)

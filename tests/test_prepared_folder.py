@@ -2,13 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 
 from farzi.preparing.folder import CARD, EVENTS, Prepared, load_prepared
-from farzi.preparing.options import SplitOptions
+from farzi.preparing.options import SplitOptions, TextOptions
 from farzi.preparing.prepare import prepare
 
 LOG = pl.DataFrame(
@@ -57,6 +58,16 @@ def test_the_hash_is_that_of_the_contents(tmp_path):
         prepare(log).save(tmp_path / name)
         hashes.append(json.loads((tmp_path / name / CARD).read_text())["sha256"])
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_the_hash_knows_the_tokenizer(tmp_path):
+    (tmp_path / "poem.txt").write_text("the end\n" * 50)
+    prepared = prepare(tmp_path / "poem.txt", TextOptions("bpe", bpe_size=260))
+    hashes = []
+    for tokenizer in (prepared.tokenizer, prepared.tokenizer + "\n"):
+        replace(prepared, tokenizer=tokenizer).save(tmp_path / "prepared")
+        hashes.append(load_prepared(tmp_path / "prepared").card["sha256"])
+    assert hashes[0] != hashes[1]
 
 
 def test_replaces_what_was_prepared_and_nothing_else(tmp_path):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import tyro
 
@@ -66,17 +67,32 @@ def plan(
     print(forecast)
 
 
+@dataclass(frozen=True)
+class _TextOptions(TextOptions):
+    """`TextOptions`, of which the command line calls the tokenizer `--text`.
+
+    Attributes:
+        tokenizer: the source is text: characters, bytes, words (between white space; `<eos>` ends
+            a line), bpe (learned from the training text), or the path of a tokenizer.json.
+    """
+
+    tokenizer: Annotated[
+        str,
+        tyro.conf.arg(name="text", metavar="TOKENIZER", help_behavior_hint="(default: no text)"),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.tokenizer:
+            super().__post_init__()
+
+
 def prepare(
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")],
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("prepared"),
     columns: Annotated[str | None, tyro.conf.arg(metavar="NAME,NAME...")] = None,
     separator: Annotated[str | None, tyro.conf.arg(metavar="CHARACTER")] = None,
-    text: Annotated[str | None, tyro.conf.arg(metavar="TOKENIZER")] = None,
-    unit: Literal["whole", "line"] = "whole",
-    field: str | None = None,
-    bpe_size: int = 8192,
-    min_count: int = 1,
     show: bool = False,
+    text: tyro.conf.OmitArgPrefixes[_TextOptions] = _TextOptions(),
     events: tyro.conf.OmitArgPrefixes[EventOptions] = EventOptions(),  # noqa: B008
     split: tyro.conf.OmitArgPrefixes[SplitOptions] = SplitOptions(),  # noqa: B008
 ) -> None:
@@ -88,12 +104,8 @@ def prepare(
         out: folder for the result.
         columns: of a file without header, in order, such as user,item,rating,time.
         separator: between fields, if it is not recognised.
-        text: the source is text: characters, bytes, words, bpe, or the path of a tokenizer.json.
-        unit: one sequence for each whole file or document, or for each line of text.
-        field: column of JSON Lines or Parquet that holds the documents, if it is not "text".
-        bpe_size: tokens of bpe.
-        min_count: words of text that come fewer times become <unk>.
         show: print the first sequences as they were understood.
+        text: how text becomes tokens.
         events: what of the log is kept.
         split: which events are held out.
     """
@@ -102,14 +114,16 @@ def prepare(
     from farzi.preparing.prepare import prepare
 
     check_free(out)  # Rather now than after all the work.
-    options = events
-    if text is not None:
-        if events != EventOptions():
-            raise ValueError("options of events are given together with --text; leave one out.")
-        options = TextOptions(text, unit, field, bpe_size, min_count)
+    unused = _given(events if text.tokenizer else text)
+    if unused:
+        raise ValueError(
+            f"--text is given, and for events {', '.join(unused)}; leave out either."
+            if text.tokenizer
+            else f"for text {', '.join(unused)} is given, but no --text; give --text TOKENIZER too."
+        )
     prepared = prepare(
         source,
-        options,
+        text if text.tokenizer else events,
         split,
         separator=separator,
         columns=tuple(name.strip() for name in columns.split(",")) if columns else (),
@@ -119,6 +133,15 @@ def prepare(
     if show:
         print(first_rows(prepared))
     print(f"\nWritten to {out}.")
+
+
+def _given(options: Any) -> list[str]:
+    """The options that are not as they are by default, as they are typed."""
+    return [
+        "--" + field.name.replace("_", "-")
+        for field in fields(options)
+        if getattr(options, field.name) != field.default
+    ]
 
 
 def _keep_compiled_programs() -> None:

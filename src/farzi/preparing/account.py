@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from rich import box
 from rich.table import Table
@@ -24,7 +26,7 @@ def account(prepared: Prepared) -> str:
     else:
         rows.add_row("characters read", f"{card['characters_read']:,}")
     for drop in card["dropped"]:
-        rows.add_row("left out", f"{drop['events']:,} {drop['reason']}")
+        rows.add_row("left out", _dropped(drop))
     rows.add_row("events", f"{card['events']:,}")
     length = card["length"]
     rows.add_row(
@@ -71,6 +73,12 @@ def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
         between = " " if prepared.times is None else "\n"
         table.add_row(str(prepared.names[i]), str(len(ids)), between.join(words + more))
     return plain_text(table, width=_WIDTH)
+
+
+def _dropped(drop: dict[str, Any]) -> str:
+    if "texts" in drop:
+        return f"{drop['texts']:,} {drop['reason']} text{'s' * (drop['texts'] > 1)}"
+    return f"{drop['events']:,} {drop['reason']}"
 
 
 def _when(time: int, unit: str | None) -> str:

@@ -174,7 +174,8 @@ def _numbers(table: pa.Table, name: str, dtype: type) -> np.ndarray:
 def _hash(folder: Path) -> str:
     """Of what the folder holds, the card aside."""
     digest = hashlib.sha256()
-    for name in (EVENTS, SEQUENCES, VOCABULARY):
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for name in (EVENTS, SEQUENCES, VOCABULARY, TOKENIZER):
+        if (folder / name).exists():
+            with (folder / name).open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

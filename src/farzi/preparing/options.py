@@ -79,6 +79,11 @@ class EventOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; use a whole number from 1 up.")
+        if self.once and self.min_user_events == self.min_item_events == 1:
+            raise ValueError(
+                "once is set, but no minimum to apply once; give min_user_events or "
+                "min_item_events too."
+            )
         if self.visit_gap is not None and not self.visit_gap > 0:
             raise ValueError(f"visit_gap is {self.visit_gap}; use a positive time.")
 
@@ -103,6 +108,12 @@ class TextOptions:
     min_count: int = 1
 
     def __post_init__(self) -> None:
+        for name, tokenizer in (("bpe_size", "bpe"), ("min_count", "words")):
+            if getattr(self, name) != getattr(TextOptions, name) and self.tokenizer != tokenizer:
+                raise ValueError(
+                    f"{name} is set, which is for {tokenizer!r}, but the tokenizer is "
+                    f"{self.tokenizer!r}; leave it out."
+                )
         if self.bpe_size < 257:
             raise ValueError(
                 f"bpe_size is {self.bpe_size}, but there are 256 bytes to begin with; use more."

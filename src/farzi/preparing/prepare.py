@@ -64,6 +64,7 @@ def prepare(
     events = read_events(table, options)
     sequences = Sequences.from_offsets(events.values, events.offsets, Vocabulary(events.items))
     how = split.split or "last"
+    _check_used(how, split)
     card = {
         "source": table.source,
         "columns": events.roles,
@@ -88,7 +89,7 @@ def _of_text(source: Any, options: TextOptions, split: SplitOptions) -> Prepared
         "columns": {},
         "options": _changed(options) | _changed(split),
         "characters_read": text.characters,
-        "dropped": [{"events": 0, "reason": f"{text.empty:,} empty texts"}] if text.empty else [],
+        "dropped": [{"texts": text.empty, "reason": "empty"}] if text.empty else [],
         "time": None,
     }
     if text.cuts is not None and split.split is None:
@@ -96,6 +97,7 @@ def _of_text(source: Any, options: TextOptions, split: SplitOptions) -> Prepared
     else:
         how = split.split or ("sequences" if len(sequences) > 1 else "position")
         cuts = _attempt(str(source), lambda: _cuts(sequences, None, how, split))
+    _check_used(how, split)
     prepared = _prepared(sequences, cuts, None, text.names, how, card)
     return replace(prepared, tokenizer=text.tokenization.json)
 
@@ -155,6 +157,18 @@ def _cuts(sequences: Sequences, times: np.ndarray | None, how: str, options: Spl
             "a split by time needs a column with times; name it with --time, or use another split."
         )
     return at_times(sequences, times, **shares)
+
+
+def _check_used(how: str, options: SplitOptions) -> None:
+    """Raise if something is set that a split does not read."""
+    shares = ("validation_share", "test_share")
+    used = {"time": shares, "position": shares, "sequences": (*shares, "seed")}.get(how, ())
+    unused = [name for name in _changed(options) if name not in ("split", *used)]
+    if unused:
+        raise ValueError(
+            f"{', '.join(unused)}: set, but the split is {how!r}, which has no use for it; leave "
+            "it out, or choose another split."
+        )
 
 
 def _attempt(source: str, make: Callable[[], Any]) -> Any:

@@ -95,7 +95,9 @@ def open_table(source: Any, *, separator: str | None = None, columns: Sequence[s
         ValueError: if there is nothing there that can be read.
     """
     if not isinstance(source, str | Path):
-        return _of_object(source)
+        table = _of_object(source)
+        _check_unused(table.source, separator, columns)
+        return table
     files = find_files(source)
     kinds = {_kind(path) for path in files}
     if len(kinds) > 1:
@@ -105,6 +107,7 @@ def open_table(source: Any, *, separator: str | None = None, columns: Sequence[s
         )
     if kinds & set(_SEPARATED):
         return _separated(source, files, separator, tuple(columns))
+    _check_unused(str(source), separator, columns)
     frames = [_scan(path).with_row_index(PLACE) for path in files]
     return Table(_in_order(frames), str(source), files)
 
@@ -169,6 +172,14 @@ def _separated(
         )
         frames.append(frame.with_row_index(PLACE))
     return Table(_in_order(frames), str(source), files, found)
+
+
+def _check_unused(source: str, separator: str | None, columns: Sequence[str]) -> None:
+    if separator is not None or columns:
+        raise ValueError(
+            f"separator and columns are for separated values, which {source} does not hold; leave "
+            "them out."
+        )
 
 
 def _scan(path: Path) -> pl.LazyFrame:

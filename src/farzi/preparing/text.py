@@ -132,9 +132,8 @@ def _cut(part: Part, name: str, text: str, options: TextOptions) -> Iterator[tup
     if options.unit == "whole":
         yield part, name, text
         return
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            yield part, f"{name}, line {number}", line + "\n"
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
+        yield part, f"{name}, line {number}", line + "\n" if line.strip() else ""
 
 
 def _part(path: Path) -> Part:
