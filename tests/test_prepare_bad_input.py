@@ -40,7 +40,6 @@ def test_what_cannot_be_read_is_told_with_its_place(tmp_path, case):
     ("name", "content", "message"),
     [
         ("log.parquet", PARQUET, r"log\.parquet cannot be read.*fetch or write it again"),
-        ("log.jsonl", b'{"user": 1, "item": 2}\n{"user": 1, "it', r"log\.jsonl cannot be read"),
         ("log.xlsx", b"PK", r"log\.xlsx is of no kind that can be read; those end with \.csv"),
     ],
 )

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from farzi.preparing.lines import check_json_lines
 from farzi.preparing.text_files import Layout, check_lines, layout
 
 PLACE = "__place"
@@ -74,10 +75,9 @@ class Table:
         """Do something that reads the table; see `collect`."""
         try:
             return read()
-        except pl.exceptions.PolarsError as error:
-            if self.layout is not None:
-                for path in self.files:
-                    check_lines(path, self.layout)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            for path in self.files:
+                _check(path, self.layout)
             raise ValueError(_unreadable(self.source, error)) from None
 
 
@@ -193,8 +193,17 @@ def _scan(path: Path) -> pl.LazyFrame:
             frame = _scan_arrow(path)
         frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
+        _check(path)
         raise ValueError(_unreadable(path, error)) from None
     return frame
+
+
+def _check(path: Path, layout: Layout | None = None) -> None:
+    """Raise an error that names the first line of a file that cannot be read, if it has lines."""
+    if layout is not None:
+        check_lines(path, layout)
+    elif _kind(path) in _JSON_LINES:
+        check_json_lines(path)
 
 
 def _scan_arrow(path: Path) -> pl.LazyFrame:

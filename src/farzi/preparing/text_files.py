@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import gzip
-from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BufferedIOBase
+from itertools import islice
 from pathlib import Path
 
 from farzi.preparing.columns import is_known
+from farzi.preparing.lines import lines
 
 SEPARATORS = ("\t", ",", ";", "|", " ")
 LONGEST_LINE = 2**20
@@ -43,11 +42,12 @@ def layout(path: Path, separator: str | None = None, columns: tuple[str, ...] = 
     Raises:
         ValueError: if the file is empty, no text, or no separator makes sense of it.
     """
-    lines = list(_first_lines(path))
-    if not lines:
+    looked_at = islice(lines(path, LONGEST_LINE), _LOOKED_AT)
+    texts = [text.rstrip("\r\n") for _, text in looked_at if text.strip()]
+    if not texts:
         raise ValueError(f"{path} is empty; name a file that holds events.")
-    separator = separator or _separator(path, lines)
-    rows = [_fields(line, separator) for line in lines]
+    separator = separator or _separator(path, texts)
+    rows = [_fields(text, separator) for text in texts]
     first = rows[0]
     if columns:
         if len(columns) != len(first):
@@ -76,16 +76,14 @@ def check_lines(path: Path, layout: Layout) -> None:
     Raises:
         ValueError: that names it, if there is one.
     """
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            text = _decoded(path, number, line)
-            fields = len(_fields(text, layout.separator))
-            if fields != len(layout.columns) and text.strip():
-                raise ValueError(
-                    f"{path}, line {number}: {fields} fields where line 1 has "
-                    f"{len(layout.columns)}; put quotation marks around text that contains "
-                    f"{layout.separator!r}, or give the file's separator."
-                )
+    for number, text in lines(path):
+        fields = len(_fields(text, layout.separator))
+        if fields != len(layout.columns) and text.strip():
+            raise ValueError(
+                f"{path}, line {number}: {fields} fields where line 1 has "
+                f"{len(layout.columns)}; put quotation marks around text that contains "
+                f"{layout.separator!r}, or give the file's separator."
+            )
 
 
 def _by_position(path: Path, first: list[str]) -> tuple[str, ...]:
@@ -98,35 +96,9 @@ def _by_position(path: Path, first: list[str]) -> tuple[str, ...]:
     )
 
 
-def _first_lines(path: Path) -> Iterator[str]:
-    with _open(path) as file:
-        for number in range(1, _LOOKED_AT + 1):
-            line = file.readline(LONGEST_LINE)
-            if not line:
-                return
-            if len(line) == LONGEST_LINE:
-                raise ValueError(
-                    f"{path}, line {number} is longer than a million bytes; name a file that has "
-                    "an event a line."
-                )
-            text = _decoded(path, number, line)
-            if text.strip():
-                yield text.rstrip("\r\n")
-
-
-def _decoded(path: Path, number: int, line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path}, line {number}: byte {error.start + 1} is no text in UTF-8; convert the "
-            "file, with iconv for example."
-        ) from None
-
-
-def _separator(path: Path, lines: list[str]) -> str:
+def _separator(path: Path, texts: list[str]) -> str:
     for separator in SEPARATORS:
-        counts = {len(_fields(line, separator)) for line in lines}
+        counts = {len(_fields(text, separator)) for text in texts}
         if len(counts) == 1 and counts != {1}:
             return separator
     raise ValueError(
@@ -145,7 +117,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _open(path: Path) -> BufferedIOBase:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
