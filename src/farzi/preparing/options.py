@@ -15,9 +15,9 @@ class SplitOptions:
     Attributes:
         split: the "last" event of each sequence for the test and the one before for validation; or
             all that happens after a point in "time"; or whole "sequences", drawn at random; or the
-            end of each sequence, by "position". Where it is not given: "last" for events; for text
-            the files named train, valid and test, or else "position" for one sequence and
-            "sequences" for several.
+            end of each sequence, by "position". Where it is not given: the files named train, valid
+            and test, if there are such; or else "last" for events, and for text "position" for one
+            sequence and "sequences" for several.
         validation_share: of the events, or of the sequences; not for "last".
         test_share: likewise.
         seed: of the draw.

@@ -25,6 +25,7 @@ from farzi.data import (
 from farzi.preparing.events import Events, read_events
 from farzi.preparing.folder import Prepared
 from farzi.preparing.options import EventOptions, SplitOptions, TextOptions
+from farzi.preparing.parts import GIVEN
 from farzi.preparing.tables import open_table
 from farzi.preparing.text import read_text
 
@@ -61,9 +62,10 @@ def prepare(
         return _of_text(source, options, split)
     options = options or EventOptions()
     table = open_table(source, separator=separator, columns=columns)
-    events = read_events(table, options)
+    given = bool(table.parts) and split.split is None
+    events = read_events(table, options, by_part=given)
     sequences = Sequences.from_offsets(events.values, events.offsets, Vocabulary(events.items))
-    how = split.split or "last"
+    how = GIVEN if given else split.split or "last"
     _check_used(how, split)
     card = {
         "source": table.source,
@@ -73,7 +75,7 @@ def prepare(
         "dropped": [asdict(drop) for drop in events.dropped],
         "time": _time(events),
     }
-    cuts = _attempt(table.source, lambda: _cuts(sequences, events.times, how, split))
+    cuts = events.cuts or _attempt(table.source, lambda: _cuts(sequences, events.times, how, split))
     return _prepared(sequences, cuts, events.times, events.users, how, card)
 
 
@@ -93,7 +95,7 @@ def _of_text(source: Any, options: TextOptions, split: SplitOptions) -> Prepared
         "time": None,
     }
     if text.cuts is not None and split.split is None:
-        how, cuts = "given by the names of the files", text.cuts
+        how, cuts = GIVEN, text.cuts
     else:
         how = split.split or ("sequences" if len(sequences) > 1 else "position")
         cuts = _attempt(str(source), lambda: _cuts(sequences, None, how, split))

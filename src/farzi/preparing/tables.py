@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from farzi.preparing.lines import check_json_lines
+from farzi.preparing.parts import PARTS, Part, parts_of
 from farzi.preparing.text_files import Layout, check_lines, layout
 
 PLACE = "__place"
@@ -34,12 +35,14 @@ class Table:
         frame: its columns, and `PLACE`.
         source: what it is, in words.
         files: what it is read from, in order; none for an object.
+        parts: what each of them is for, where their names say so.
         layout: of files of separated values, whose columns are all text.
     """
 
     frame: pl.LazyFrame
     source: str
     files: tuple[Path, ...] = ()
+    parts: tuple[Part, ...] = ()
     layout: Layout | None = None
 
     @cached_property
@@ -51,6 +54,13 @@ class Table:
     def columns(self) -> list[str]:
         """Names of the columns."""
         return list(self.types)
+
+    @property
+    def part(self) -> pl.Expr:
+        """The part that a row is for, by its file, as a place in `PARTS`, int8."""
+        file = pl.col(PLACE) // 2**_ROWS_BITS
+        parts = [PARTS.index(part) for part in self.parts]
+        return file.replace_strict(range(len(parts)), parts, return_dtype=pl.Int8)
 
     def place(self, place: int) -> str:
         """Where a row is, in words."""
@@ -109,7 +119,7 @@ def open_table(source: Any, *, separator: str | None = None, columns: Sequence[s
         return _separated(source, files, separator, tuple(columns))
     _check_unused(str(source), separator, columns)
     frames = [_scan(path).with_row_index(PLACE) for path in files]
-    return Table(_in_order(frames), str(source), files)
+    return Table(_in_order(frames), str(source), files, parts_of(files))
 
 
 def find_files(source: str | Path) -> tuple[Path, ...]:
@@ -171,7 +181,7 @@ def _separated(
             glob=False,
         )
         frames.append(frame.with_row_index(PLACE))
-    return Table(_in_order(frames), str(source), files, found)
+    return Table(_in_order(frames), str(source), files, parts_of(files), found)
 
 
 def _check_unused(source: str, separator: str | None, columns: Sequence[str]) -> None:

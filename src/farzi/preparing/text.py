@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
 
 from farzi.data import Cuts
 from farzi.preparing.options import TextOptions
+from farzi.preparing.parts import PARTS, Part, cuts_between, parts_of
 from farzi.preparing.tables import find_files, open_table
 from farzi.preparing.tokenizing import Tokenization, tokenization
 
 PYTHON_REFERENCE = "python-reference"
 """The source that is always there: the language reference that comes with every CPython."""
-Part = Literal["train", "validation", "test"]
-_NAMES: dict[Part, str] = {"train": "train", "validation": "valid|val|dev", "test": "test"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +50,7 @@ def read_text(source: str | Path, options: TextOptions) -> Text:
     """
     texts = list(_texts(source, options))
     parts = {part for part, _, _ in texts}
-    given = parts == set(_NAMES)
+    given = parts == set(PARTS)
     learned_from = [text for part, _, text in texts if part == "train" or not given]
     if not any(learned_from):
         raise ValueError(f"{source} holds no text to learn from; name a file that does.")
@@ -69,14 +66,10 @@ def read_text(source: str | Path, options: TextOptions) -> Text:
         if len(ids):
             values.append(ids)
             names.append(name)
-            of.append(part)
-    offsets = np.concatenate([[0], np.cumsum([len(ids) for ids in values])]).astype(np.int64)
-    starts, ends = offsets[:-1], offsets[1:]
-    cuts = None
-    if given:
-        train = np.array([part == "train" for part in of])
-        test = np.array([part == "test" for part in of])
-        cuts = Cuts(np.where(train, ends, starts), np.where(test, starts, ends))
+            of.append(PARTS.index(part))
+    lengths = [len(ids) for ids in values]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    cuts = cuts_between(np.repeat(np.array(of, np.int8), lengths), offsets) if given else None
     return Text(
         np.concatenate(values),
         offsets,
@@ -97,8 +90,9 @@ def _texts(source: str | Path, options: TextOptions) -> Iterator[tuple[Part, str
             yield from _cut("train", name, text, options)
         return
     alone = Path(source).is_file()  # Then it is text whatever its name ends with.
-    for path in (Path(source),) if alone else find_files(source):
-        part = _part(path)
+    files = (Path(source),) if alone else find_files(source)
+    parts = parts_of(files) or ("train",) * len(files)
+    for path, part in zip(files, parts, strict=True):
         if options.field is not None or path.name.endswith((".jsonl", ".ndjson", ".parquet")):
             for row, text in enumerate(_column(path, options), 1):
                 yield from _cut(part, f"{path}, row {row}", text, options)
@@ -134,12 +128,3 @@ def _cut(part: Part, name: str, text: str, options: TextOptions) -> Iterator[tup
         return
     for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
         yield part, f"{name}, line {number}", line + "\n" if line.strip() else ""
-
-
-def _part(path: Path) -> Part:
-    """What a file is for, by its name: ptb.valid.txt is for validation."""
-    words = re.split(r"[^a-z]+", path.stem.lower())
-    for part, pattern in _NAMES.items():
-        if any(re.fullmatch(f"({pattern})[a-z]*", word) for word in words):
-            return part
-    return "train"
