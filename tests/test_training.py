@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from farzi import training
+from farzi.data import Sequences, Vocabulary, windows
 from farzi.metrics import Questions, rank_targets, ranking_metrics
 from farzi.models import SASRec
 from farzi.training import Training, train, validation_scores
@@ -23,8 +25,8 @@ def sasrec(key):
     return SASRec(VOCABULARY, width=8, layers=1, length=LENGTH, dropout=0.1, key=key)
 
 
-def run(training=SHORT, *, rates, seeds, tokens=CYCLES, validation=UPWARDS, **options):
-    return train(sasrec, tokens, validation, training, rates=rates, seeds=seeds, **options)
+def run(how=SHORT, *, rates, seeds, tokens=CYCLES, validation=UPWARDS, **options):
+    return train(sasrec, tokens, validation, how, rates=rates, seeds=seeds, **options)
 
 
 def arrays(learner):
@@ -51,6 +53,28 @@ def test_a_run_does_not_depend_on_its_company():
     assert alone.best_steps[0] == together.best_steps[1]
     np.testing.assert_allclose(together.losses[:, 1], alone.losses[:, 0], rtol=1e-5)
     assert largest_difference(together.run(1), alone.run(0)) < 1e-4
+
+
+def test_windows_train_like_the_rows_that_they_stand_for(monkeypatch):
+    vocabulary = Vocabulary(tuple("abcdefghijkl"))
+    rows = windows(Sequences.from_lists(np.asarray(CYCLES), vocabulary), LENGTH)
+    together = run(tokens=jnp.asarray(rows[:]), rates=[0.01, 0.02], seeds=[0, 1])
+    gathered = run(tokens=rows, rates=[0.01, 0.02], seeds=[0, 1])
+    np.testing.assert_allclose(gathered.losses, together.losses, rtol=1e-6)
+    assert largest_difference(gathered.learners, together.learners) < 1e-6
+    # Three steps at a time: other dropout, the same batches.
+    monkeypatch.setattr(training, "LARGEST", 3 * 2 * 5 * (LENGTH + 1))
+    asked = []
+    original = training.batch_order
+    monkeypatch.setattr(
+        training, "batch_order", lambda *a, **k: asked.append(original(*a, **k)) or asked[-1]
+    )
+    in_portions = run(tokens=rows, rates=[0.01], seeds=[0])
+    assert {order.shape for order in asked} == {(6, 5), (4, 5)}
+    np.testing.assert_array_equal(
+        np.concatenate(asked), original(12, 5, 20, seed=[training._BATCHES, 0])
+    )
+    np.testing.assert_allclose(in_portions.losses[:, 0], together.losses[:, 0], rtol=0.1)
 
 
 @pytest.mark.parametrize("tokens", [CYCLES, jax.nn.one_hot(CYCLES, VOCABULARY)])

@@ -1,4 +1,4 @@
-"""How well held-out events are ranked, among ALL tokens; no sampled negatives."""
+"""How well held-out events are ranked, among ALL tokens, and how likely held-out text is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from farzi.data import HeldOut, last_events
-from farzi.models import Learner, hidden_states
+from farzi.data import HeldOut, Windows, last_events
+from farzi.losses import token_losses
+from farzi.models import Learner, Tokens, hard_tokens, hidden_states
 
 CHUNK = 2048
 """Questions scored at a time; bounds the memory of an evaluation."""
@@ -100,3 +101,40 @@ def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " quest
         (questions.contexts, questions.targets),
     )
     return jax.lax.map(chunk, padded).reshape(-1)[:count]
+
+
+def language_metrics(learner: Learner, rows: Windows, *, batch_size: int = 64) -> dict[str, float]:
+    """How well a learner predicts text: `loss` in nats a token, `perplexity`, and `tokens`.
+
+    Perplexity is `exp(sum of losses / number of tokens)`, never a mean of means. Tokens that the
+    loss mask leaves out, such as prompts, are read and not counted.
+
+    Args:
+        learner: the model.
+        rows: held-out text; each row is read by itself, its first token is not asked for.
+        batch_size: rows scored at a time.
+
+    Raises:
+        ValueError: if there is nothing to predict, or a loss is not finite.
+    """
+    total = tokens = 0.0
+    for first in range(0, len(rows), batch_size):
+        # The last batch is filled up with rows that do not count, so that one program serves all.
+        batch = np.minimum(np.arange(first, first + batch_size), len(rows) - 1)
+        scored = _token_losses(learner, hard_tokens(rows, batch))
+        counted = slice(min(batch_size, len(rows) - first))
+        losses, weights = (np.asarray(one, np.float64)[counted] for one in scored)
+        total += float(losses.sum())
+        tokens += float(weights.sum())
+    if not tokens:
+        raise ValueError("no token is asked for, so none can be predicted; give longer sequences.")
+    if not np.isfinite(total):
+        raise ValueError(
+            "the loss of the held-out tokens is not finite; train with a smaller learning rate."
+        )
+    return {"loss": total / tokens, "perplexity": float(np.exp(total / tokens)), "tokens": tokens}
+
+
+@eqx.filter_jit
+def _token_losses(learner: Learner, tokens: Tokens) -> tuple[Array, Array]:
+    return token_losses(learner, tokens)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -96,6 +97,15 @@ class Cuts:
         )
         unasked = len(sequences) - len(np.union1d(*asked))
         return Split(train, validation, test, unasked)
+
+    def part(self, sequences: Sequences, which: Literal["validation", "test"]) -> Sequences:
+        """What is held out, each part by itself: text whose every token is to be predicted."""
+        before, after = {
+            "validation": (self.train, self.validation),
+            "test": (self.validation, sequences.ends),
+        }[which]
+        held_out = np.flatnonzero(after > before)
+        return replace(sequences, starts=before, ends=after).select(held_out)
 
 
 def _last_of(sequences: Sequences) -> HeldOut:
