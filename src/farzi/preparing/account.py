@@ -34,7 +34,7 @@ def account(prepared: Prepared) -> str:
         f"{card['sequences']:,} of {length['least']:,} to {length['most']:,} events, "
         f"{length['mean']:.1f} on average",
     )
-    rows.add_row("tokens", f"{card['tokens']:,}")
+    rows.add_row("tokens", _tokens(card))
     if card["time"] is not None:
         unit = card["time"]["unit"] or "unit not known"
         rows.add_row("time", f"{card['time']['from']} to {card['time']['to']} ({unit})")
@@ -79,6 +79,14 @@ def _dropped(drop: dict[str, Any]) -> str:
     if "texts" in drop:
         return f"{drop['texts']:,} {drop['reason']} text{'s' * (drop['texts'] > 1)}"
     return f"{drop['events']:,} {drop['reason']}"
+
+
+def _tokens(card: dict[str, Any]) -> str:
+    bins = card.get("bins")
+    if bins is None:
+        return f"{card['tokens']:,}"
+    fewer = f" instead of {bins['asked_for']:,}, because many numbers are equal"
+    return f"{bins['made']:,} bins of numbers" + fewer * (bins["made"] < bins["asked_for"])
 
 
 def _when(time: int, unit: str | None) -> str:

@@ -51,13 +51,18 @@ def checked(table: Table, roles: dict[str, str], options: EventOptions) -> Check
         ValueError: if a column is missing, or a value cannot be, with its place.
     """
     _check_wanted(roles, options, table)
-    plain = _plain(table, roles)
+    plain = _plain(table, roles, options)
     bad = {role: pl.col(role).is_null() for role in ("user", "item")}
-    if "time" in roles:
-        bad["time"] = ~pl.col("time").is_finite().fill_null(False)
+    numbers = {
+        "item": options.bins is not None,
+        "time": "time" in roles,
+        "rating": options.min_rating is not None,
+    }
+    for role, wanted in numbers.items():
+        if wanted:
+            bad[role] = ~pl.col(role).is_finite().fill_null(False)
     low = pl.lit(False)
     if options.min_rating is not None:
-        bad["rating"] = ~pl.col("rating").is_finite().fill_null(False)
         low = (pl.col("rating") < options.min_rating).fill_null(False)
     other = ~pl.col("type").is_in(options.types) if options.types else pl.lit(False)
     other = other.fill_null(True)
@@ -81,7 +86,7 @@ def checked(table: Table, roles: dict[str, str], options: EventOptions) -> Check
     for role in bad:
         place = found[f"bad {role}"]
         if place is not None and not options.drop_incomplete:
-            raise ValueError(_bad_value(table, roles[role], role, place))
+            raise ValueError(_bad_value(table, roles, role, place, options))
     dropped = []
     for name, reason in (
         ("bad", "incomplete"),
@@ -115,14 +120,19 @@ def _check_wanted(roles: dict[str, str], options: EventOptions, table: Table) ->
             )
 
 
-def _plain(table: Table, roles: dict[str, str]) -> pl.LazyFrame:
-    """User and item as text, time and rating as numbers; null where there is none."""
+def _plain(table: Table, roles: dict[str, str], options: EventOptions) -> pl.LazyFrame:
+    """User and item as text, time, rating and items for bins as numbers; null for none."""
 
     def text(role: str) -> pl.Expr:
         stripped = pl.col(roles[role]).cast(pl.String).str.strip_chars()
         return pl.when(stripped != "").then(stripped).alias(role)
 
-    columns = [pl.col(PLACE), text("user"), text("item")]
+    columns = [pl.col(PLACE), text("user")]
+    if options.bins is None:
+        columns.append(text("item"))
+    else:
+        kind = "number" if table.types[roles["item"]].is_numeric() else "text"
+        columns.append(as_number(roles["item"], kind).alias("item"))
     if "time" in roles:
         columns.append(as_number(roles["time"], _kind(table, roles["time"])).alias("time"))
     if "rating" in roles:
@@ -151,12 +161,17 @@ def _unit(table: Table, column: str, least: float, most: float) -> str | None:
         raise ValueError(f"{table.source}, column {column!r}: {error}.") from None
 
 
-def _bad_value(table: Table, column: str, role: str, place: int) -> str:
+def _bad_value(
+    table: Table, roles: dict[str, str], role: str, place: int, options: EventOptions
+) -> str:
     """What stands at a place where it cannot."""
+    column = roles[role]
     row = table.collect(table.frame.filter(pl.col(PLACE) == place).select(column)).item()
     where = f"{table.place(place)}, column {column!r}"
+    binned = role == "item" and options.bins is not None
     if row is None or not str(row).strip():
         cause = f"there is no {role}"
     else:
-        cause = f"{str(row)[:50]!r} is no {'number' if role == 'rating' else role}"
-    return f"{where}: {cause}; correct it, or leave such events out with --drop-incomplete."
+        cause = f"{str(row)[:50]!r} is no {'number' if role == 'rating' or binned else role}"
+    other = "name the column of numbers with --item, " if binned else ""
+    return f"{where}: {cause}; correct it, {other}or leave such events out with --drop-incomplete."

@@ -25,16 +25,21 @@ NAMES: dict[str, tuple[str, ...]] = {
     "type": ("event_type", "type", "behavior", "behaviour", "action", "event"),
 }  # fmt: skip
 """Usual names of each role's column, the most telling first."""
+NUMBERS = ("value", "reading", "measurement", "amount", "price")
+"""Those of an item that is a number."""
 REQUIRED = ("user", "item")
 
 
-def recognise(columns: Sequence[str], named: Mapping[str, str], source: str) -> dict[str, str]:
+def recognise(
+    columns: Sequence[str], named: Mapping[str, str], source: str, *, numbers: bool = False
+) -> dict[str, str]:
     """The column of each role that the table has one for.
 
     Args:
         columns: of the table.
         named: roles whose column the user named.
         source: the table in words, for messages.
+        numbers: the items are to be numbers.
 
     Raises:
         ValueError: if a named column is not there, or none is found for the user or the item.
@@ -43,7 +48,8 @@ def recognise(columns: Sequence[str], named: Mapping[str, str], source: str) -> 
     {'user': 'User-ID', 'item': 'movie', 'time': 'when'}
     """
     found: dict[str, str] = {}
-    for role, names in NAMES.items():
+    usual = NAMES | {"item": NUMBERS + NAMES["item"]} if numbers else NAMES
+    for role, names in usual.items():
         if role in named:
             if named[role] not in columns:
                 raise ValueError(_not_there(named[role], columns, role, source))

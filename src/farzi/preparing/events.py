@@ -29,7 +29,7 @@ class Events:
         values: ids, int32 `[events]`.
         offsets: where each sequence starts, int64 `[sequences + 1]`.
         times: microseconds, int64 `[events]`; None for a log without times.
-        items: what the ids stand for.
+        items: what the ids stand for; for bins numbers, in rising order.
         users: whose each sequence is.
         roles: which column of the log was taken for what.
         unit: that the times were written in, or None if that is not known.
@@ -41,7 +41,7 @@ class Events:
     values: np.ndarray
     offsets: np.ndarray
     times: np.ndarray | None
-    items: tuple[str, ...]
+    items: pl.Series
     users: pl.Series
     roles: dict[str, str]
     unit: str | None
@@ -66,7 +66,7 @@ def read_events(table: Table, options: EventOptions, *, by_part: bool = False) -
         for role in ("user", "item", "time", "rating", "type")
         if (name := getattr(options, role)) is not None
     }
-    roles = recognise(table.columns, named, table.source)
+    roles = recognise(table.columns, named, table.source, numbers=options.bins is not None)
     log = checked(table, roles, options)
     dropped = list(log.dropped)
     with tempfile.TemporaryDirectory(prefix="farzi-") as folder:
@@ -100,7 +100,7 @@ def read_events(table: Table, options: EventOptions, *, by_part: bool = False) -
         values=joined("id"),
         offsets=offsets,
         times=joined("time") if "time" in roles else None,
-        items=tuple(items["item"]),
+        items=items["item"],
         users=pl.concat([run.users for run in runs]),
         roles=roles,
         unit=log.unit,

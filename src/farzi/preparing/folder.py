@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 
 from farzi.data import Cuts, Sequences, Split, Vocabulary
+from farzi.preparing.bins import Bins
 
 FORMAT = 1
 """Version of the folder; a loader refuses later ones."""
 EVENTS, SEQUENCES = "events.arrow", "sequences.arrow"
-VOCABULARY, CARD, TOKENIZER = "vocabulary.json", "card.json", "tokenizer.json"
+VOCABULARY, CARD = "vocabulary.json", "card.json"
+TOKENIZER, BINS = "tokenizer.json", "bins.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ class Prepared:
         names: of the sequences, such as the users' ids.
         card: every count, what was dropped and why, the split, and a hash of the contents.
         tokenizer: of subwords, as the `tokenizers` library writes it; in `tokenizer.json`.
+        bins: what the tokens stand for where the items were numbers; in `bins.json`.
     """
 
     sequences: Sequences
@@ -48,6 +51,7 @@ class Prepared:
     names: pa.Array
     card: dict[str, Any]
     tokenizer: str | None = None
+    bins: Bins | None = None
 
     @cached_property
     def split(self) -> Split:
@@ -100,6 +104,8 @@ class Prepared:
         (folder / VOCABULARY).write_text(json.dumps(tokens))
         if self.tokenizer is not None:
             (folder / TOKENIZER).write_text(self.tokenizer)
+        if self.bins is not None:
+            (folder / BINS).write_text(self.bins.json())
         card = self.card | {"format": FORMAT, "sha256": _hash(folder)}
         (folder / CARD).write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
 
@@ -126,11 +132,13 @@ def load_prepared(folder: Path | str) -> Prepared:
             )
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise ValueError(f"{folder} is damaged (no list of tokens); prepare it again.")
+        vocabulary, values = Vocabulary(tuple(tokens)), _numbers(events, "token", np.int32)
+        vocabulary.check(values)
         sequences = Sequences(
-            _numbers(events, "token", np.int32),
+            values,
             _numbers(rows, "start", np.int64),
             _numbers(rows, "end", np.int64),
-            Vocabulary(tuple(tokens)),
+            vocabulary,
         )
         cuts = Cuts(
             _numbers(rows, "train_end", np.int64), _numbers(rows, "validation_end", np.int64)
@@ -141,7 +149,7 @@ def load_prepared(folder: Path | str) -> Prepared:
         tokenizer = path.read_text() if path.exists() else None
     except (json.JSONDecodeError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
         raise ValueError(f"{folder} is damaged ({error}); prepare it again.") from None
-    return Prepared(sequences, cuts, times, names, card, tokenizer)
+    return Prepared(sequences, cuts, times, names, card, tokenizer, _bins(folder, len(tokens)))
 
 
 def check_free(folder: Path) -> None:
@@ -156,6 +164,21 @@ def check_free(folder: Path) -> None:
         raise ValueError(f"{folder} already holds something else; name a new folder.")
     if folder.exists():
         raise ValueError(f"{folder} is a file; name a new folder.")
+
+
+def _bins(folder: Path, tokens: int) -> Bins | None:
+    path = folder / BINS
+    if not path.exists():
+        return None
+    try:
+        bins = Bins.from_json(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); prepare it again.") from None
+    if len(bins) != tokens:
+        raise ValueError(
+            f"{path} has {len(bins)} bins, but there are {tokens} tokens; prepare it again."
+        )
+    return bins
 
 
 def _mapped(path: Path) -> pa.Table:
@@ -174,7 +197,7 @@ def _numbers(table: pa.Table, name: str, dtype: type) -> np.ndarray:
 def _hash(folder: Path) -> str:
     """Of what the folder holds, the card aside."""
     digest = hashlib.sha256()
-    for name in (EVENTS, SEQUENCES, VOCABULARY, TOKENIZER):
+    for name in (EVENTS, SEQUENCES, VOCABULARY, TOKENIZER, BINS):
         if (folder / name).exists():
             with (folder / name).open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())

@@ -56,6 +56,7 @@ class EventOptions:
         visit_gap: seconds (or the file's own unit) without an event that begin a new sequence.
         collapse_repeats: keep one of several equal events in a row.
         max_length: keep the last so many events of each sequence.
+        bins: the items are numbers, which become so many tokens: quantiles of the training events.
         drop_incomplete: leave out events without user, item or time, which are an error otherwise.
     """
 
@@ -72,6 +73,7 @@ class EventOptions:
     visit_gap: float | None = None
     collapse_repeats: bool = False
     max_length: int | None = None
+    bins: int | None = None
     drop_incomplete: bool = False
 
     def __post_init__(self) -> None:
@@ -79,6 +81,13 @@ class EventOptions:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} is {value}; use a whole number from 1 up.")
+        if self.bins is not None and self.bins < 2:
+            raise ValueError(f"bins is {self.bins}; use a whole number from 2 up.")
+        if self.bins is not None and self.min_item_events > 1:
+            raise ValueError(
+                "bins and min_item_events are both set, but numbers in a bin need not come often "
+                "each; leave out min_item_events."
+            )
         if self.once and self.min_user_events == self.min_item_events == 1:
             raise ValueError(
                 "once is set, but no minimum to apply once; give min_user_events or "

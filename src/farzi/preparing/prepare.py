@@ -22,6 +22,7 @@ from farzi.data import (
     last_out,
     leakage,
 )
+from farzi.preparing.bins import Bins, quantile_bins
 from farzi.preparing.events import Events, read_events
 from farzi.preparing.folder import Prepared
 from farzi.preparing.options import EventOptions, SplitOptions, TextOptions
@@ -64,7 +65,9 @@ def prepare(
     table = open_table(source, separator=separator, columns=columns)
     given = bool(table.parts) and split.split is None
     events = read_events(table, options, by_part=given)
-    sequences = Sequences.from_offsets(events.values, events.offsets, Vocabulary(events.items))
+    starts, ends = events.offsets[:-1], events.offsets[1:]
+    # Where they are cut does not depend on their tokens, which depend on the cuts if they are bins.
+    sequences = Sequences(events.values, starts, ends, Vocabulary(()))
     how = GIVEN if given else split.split or "last"
     _check_used(how, split)
     card = {
@@ -76,7 +79,24 @@ def prepare(
         "time": _time(events),
     }
     cuts = events.cuts or _attempt(table.source, lambda: _cuts(sequences, events.times, how, split))
-    return _prepared(sequences, cuts, events.times, events.users, how, card)
+    asked_for = options.bins
+    if asked_for is None:
+        sequences = replace(sequences, vocabulary=Vocabulary(tuple(events.items)))
+        return _prepared(sequences, cuts, events.times, events.users, how, card)
+    bins = _attempt(table.source, lambda: _bins(events, cuts, asked_for))
+    values = bins.encode(events.items.to_numpy())[events.values]
+    sequences = replace(sequences, values=values, vocabulary=Vocabulary(bins.tokens))
+    card["bins"] = {"asked_for": asked_for, "made": len(bins)}
+    prepared = _prepared(sequences, cuts, events.times, events.users, how, card)
+    return replace(prepared, bins=bins)
+
+
+def _bins(events: Events, cuts: Cuts, bins: int) -> Bins:
+    """Bins of the numbers before the cuts."""
+    lengths = np.diff(events.offsets)
+    learned = np.arange(len(events.values)) < np.repeat(cuts.train, lengths)
+    counts = np.bincount(events.values[learned], minlength=len(events.items))
+    return quantile_bins(events.items.to_numpy(), counts, bins)
 
 
 def _of_text(source: Any, options: TextOptions, split: SplitOptions) -> Prepared:
