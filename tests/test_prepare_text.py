@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from farzi.data import drawn_sequences
 from farzi.preparing.account import account
 from farzi.preparing.folder import load_prepared
 from farzi.preparing.options import SplitOptions, TextOptions
@@ -33,8 +34,10 @@ def test_words_end_their_lines_with_a_token(tmp_path):
     prepared = prepare(write(tmp_path, POEM), TextOptions("words"))
     end = "<eos>"
     assert tokens(prepared) == [
-        ["the", "cat", "sat", end, "on", "the", "mat", end, end, "the", "end", end]
+        ["the", "cat", "sat", end, "on", "the", "mat", end, end, "the", "<unk>", end]
     ]
+    assert prepared.card["unknown"] == {"training": 0, "held_out": 1}
+    assert "0 events for training and 1 held out are <unk>; raise min_count" in account(prepared)
 
 
 def test_any_file_may_be_text(tmp_path):
@@ -43,14 +46,14 @@ def test_any_file_may_be_text(tmp_path):
 
 
 def test_lines_may_be_sequences(tmp_path):
-    options = TextOptions("words", unit="line")
+    options = TextOptions("bytes", unit="line")
     prepared = prepare(
         write(tmp_path, POEM), options, SplitOptions(validation_share=0.3, test_share=0.3)
     )
-    assert [" ".join(words) for words in tokens(prepared)] == [
-        "the cat sat <eos>",
-        "on the mat <eos>",
-        "the end <eos>",
+    assert ["".join(words) for words in tokens(prepared)] == [
+        "the<0x20>cat<0x20>sat<0x0A>",
+        "on<0x20>the<0x20>mat<0x0A>",
+        "the<0x20>end<0x0A>",
     ]
     assert [name.as_py().rpartition(", ")[2] for name in prepared.names] == [
         "line 1",
@@ -97,7 +100,7 @@ def test_subwords_are_learned_saved_and_used_again(tmp_path):
 def test_subwords_lose_nothing(text):
     from tokenizers import Tokenizer
 
-    how = tokenization("bpe", [POEM], size=260)
+    how = tokenization("bpe", [POEM], [], size=260)
     ids = how.encode(text)
     assert Tokenizer.from_str(how.json).decode(ids.tolist(), skip_special_tokens=False) == text
 
@@ -123,15 +126,35 @@ def test_files_named_for_their_parts_are_the_split(tmp_path):
 def test_nothing_is_learned_from_what_is_held_out(tmp_path):
     for name, text in (("train.txt", "a b a b\n"), ("dev.txt", "a q\n"), ("test.txt", "b q\n")):
         write(tmp_path, text, name)
-    with pytest.raises(ValueError, match=r"dev\.txt: the word 'q' does not occur in the training"):
-        prepare(tmp_path, TextOptions("words"))
-    with pytest.raises(ValueError, match="the character 'q' does not occur in the training text"):
-        prepare(tmp_path, TextOptions("characters"))
+    learned = prepare(tmp_path, TextOptions("words"))
+    assert "q" not in learned.sequences.vocabulary.tokens
+    # An alphabet is no knowledge.
+    assert "q" in prepare(tmp_path, TextOptions("characters")).sequences.vocabulary.tokens
     write(tmp_path, "a b a b r\n", "train.txt")
     prepared = prepare(tmp_path, TextOptions("words", min_count=2))
     assert "q" not in prepared.sequences.vocabulary.tokens
     unknown = prepared.sequences.vocabulary.tokens.index("<unk>")
     assert [int(np.sum(ids == unknown)) for ids in prepared.sequences] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("tokenizer", ["words", "bpe"])
+@pytest.mark.parametrize("split", ["position", "sequences", None])
+def test_a_vocabulary_is_learned_from_training_text(tmp_path, tokenizer, split):
+    """Words planted in what is held out, often enough to be learned, are in no token."""
+    lines = ["one two three four five six seven eight nine ten"] * 30
+    options = TextOptions(tokenizer, unit="whole" if split == "position" else "line")
+    path, how = tmp_path / "text.txt", SplitOptions(split=split)
+    held_out = range(24, 30)
+    if split != "position":
+        held_out = np.concatenate(drawn_sequences(30)).tolist()
+    for line in held_out:
+        lines[line] = "zqzqzq zqzqzq"
+    path.write_text("\n".join(lines) + "\n")
+    prepared = prepare(path, options, how)
+    assert not any("zq" in token for token in prepared.sequences.vocabulary.tokens)
+    lines[min(set(range(30)) - set(held_out))] += " zqzqzq zqzqzq"
+    path.write_text("\n".join(lines) + "\n")
+    assert any("zq" in token for token in prepare(path, options, how).sequences.vocabulary.tokens)
 
 
 def test_documents_in_a_column(tmp_path):
@@ -143,7 +166,7 @@ def test_documents_in_a_column(tmp_path):
         prepared = prepare(tmp_path / name, TextOptions("words"), split)
         assert len(prepared.sequences) == 3
         assert prepared.card["dropped"] == [{"texts": 1, "reason": "empty"}]
-        assert re.search(r"left out +1 empty text\n", account(prepared))
+        assert re.search(r"left out +1 text, empty\n", account(prepared))
     other = prepare(tmp_path / "documents.jsonl", TextOptions("words", field="body"), split)
     assert tokens(other)[0] == ["x", "y", "<eos>"]
     with pytest.raises(ValueError, match=r"no column 'title' .* it has text, body; name it with"):
@@ -165,7 +188,7 @@ def test_windows_line_ends_and_byte_order_marks_are_no_text(tmp_path):
     ("content", "options", "message"),
     [
         (b"fine\ncaf\xe9\n", TextOptions("words"), "line 2: byte 9 of the file is no text in UTF"),
-        (b"  \n", TextOptions("bytes", unit="line"), "holds no text to learn from"),
+        (b"  \n", TextOptions("bytes", unit="line"), "holds no text; name a file that does"),
         (b"aaaa", TextOptions("characters"), "all 4 events are the same"),
         (b"some text", TextOptions("wrds"), "no tokenizer 'wrds'; use characters, bytes, words"),
     ],

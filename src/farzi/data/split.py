@@ -176,13 +176,30 @@ def by_sequence(
         test: likewise.
         seed: of the draw.
     """
-    order = np.random.default_rng([_BY_SEQUENCE, seed]).permutation(len(sequences))
-    first = round(len(order) * test)
-    last = first + round(len(order) * validation)
+    validating, testing = drawn_sequences(
+        len(sequences), validation=validation, test=test, seed=seed
+    )
     train, for_validation = sequences.ends.copy(), sequences.ends.copy()
-    train[order[:last]] = sequences.starts[order[:last]]
-    for_validation[order[:first]] = sequences.starts[order[:first]]
+    train[validating] = sequences.starts[validating]
+    train[testing] = for_validation[testing] = sequences.starts[testing]
     return Cuts(train, for_validation)
+
+
+def drawn_sequences(
+    count: int, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the sequences that `by_sequence` draws for validation, and for the test.
+
+    Args:
+        count: of all sequences.
+        validation: share of them.
+        test: likewise.
+        seed: of the draw.
+    """
+    order = np.random.default_rng([_BY_SEQUENCE, seed]).permutation(count)
+    first = round(count * test)
+    last = first + round(count * validation)
+    return order[first:last], order[:first]
 
 
 def leakage(sequences: Sequences, times: np.ndarray, cuts: Cuts) -> float:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from farzi.plain_text import plain_text
 from farzi.preparing.folder import Prepared
+from farzi.preparing.tokenizing import UNKNOWN
 
 _WIDTH = 100
 
@@ -28,6 +29,15 @@ def account(prepared: Prepared) -> str:
     for drop in card["dropped"]:
         rows.add_row("left out", _dropped(drop))
     rows.add_row("events", f"{card['events']:,}")
+    if "asked_for" in card:
+        rows.add_row("asked for", f"{card['asked_for']:,} of them, in responses")
+    if "unknown" in card:
+        unknown = card["unknown"]
+        rows.add_row(
+            "unknown words",
+            f"{unknown['training']:,} events for training and {unknown['held_out']:,} held out are "
+            f"{UNKNOWN}" + ("" if unknown["training"] else "; raise min_count to learn of them"),
+        )
     length = card["length"]
     rows.add_row(
         "sequences",
@@ -77,7 +87,7 @@ def first_rows(prepared: Prepared, count: int = 5, events: int = 8) -> str:
 
 def _dropped(drop: dict[str, Any]) -> str:
     if "texts" in drop:
-        return f"{drop['texts']:,} {drop['reason']} text{'s' * (drop['texts'] > 1)}"
+        return f"{drop['texts']:,} text{'s' * (drop['texts'] > 1)}, {drop['reason']}"
     return f"{drop['events']:,} {drop['reason']}"
 
 

@@ -29,11 +29,11 @@ TOKENIZER, BINS = "tokenizer.json", "bins.json"
 class Prepared:
     """Sequences ready to be trained on, and an account of how they came to be.
 
-    On disk a folder: `events.arrow` has one row an event (`token`, and `time` in microseconds if it
-    is known); `sequences.arrow` has one row a sequence (`start` and `end` of its events, how far
-    training (`train_end`) and validation (`validation_end`) may read, and its `name`);
-    `vocabulary.json` lists the tokens; `card.json` is the card. The Arrow files are mapped into
-    memory: only what is used is read.
+    On disk a folder: `events.arrow` has one row an event (`token`; `time` in microseconds if it is
+    known; `loss_mask`, 1 or 0, if not all tokens are asked for); `sequences.arrow` has one row a
+    sequence (`start` and `end` of its events, how far training (`train_end`) and validation
+    (`validation_end`) may read, and its `name`); `vocabulary.json` lists the tokens; `card.json` is
+    the card. The Arrow files are mapped into memory: only what is used is read.
 
     Attributes:
         sequences: all events.
@@ -86,6 +86,8 @@ class Prepared:
         events = {"token": pa.array(self.sequences.values)}
         if self.times is not None:
             events["time"] = pa.array(self.times)
+        if self.sequences.loss_mask is not None:
+            events["loss_mask"] = pa.array(self.sequences.loss_mask.astype(np.int8))
         rows = {
             "start": pa.array(self.sequences.starts),
             "end": pa.array(self.sequences.ends),
@@ -139,6 +141,7 @@ def load_prepared(folder: Path | str) -> Prepared:
             _numbers(rows, "start", np.int64),
             _numbers(rows, "end", np.int64),
             vocabulary,
+            _loss_mask(events),
         )
         cuts = Cuts(
             _numbers(rows, "train_end", np.int64), _numbers(rows, "validation_end", np.int64)
@@ -192,6 +195,15 @@ def _numbers(table: pa.Table, name: str, dtype: type) -> np.ndarray:
     if column.num_chunks == 1:
         return column.chunk(0).to_numpy(zero_copy_only=True)
     return column.to_numpy()
+
+
+def _loss_mask(events: pa.Table) -> np.ndarray | None:
+    if "loss_mask" not in events.column_names:
+        return None
+    mask = _numbers(events, "loss_mask", np.int8)
+    if mask.size and not 0 <= mask.min() <= mask.max() <= 1:
+        raise ValueError("its loss mask holds other numbers than 0 and 1; prepare it again.")
+    return mask.view(bool)
 
 
 def _hash(folder: Path) -> str:

@@ -29,6 +29,7 @@ from farzi.preparing.options import EventOptions, SplitOptions, TextOptions
 from farzi.preparing.parts import GIVEN
 from farzi.preparing.tables import open_table
 from farzi.preparing.text import read_text
+from farzi.preparing.tokenizing import UNKNOWN
 
 
 def prepare(
@@ -100,28 +101,38 @@ def _bins(events: Events, cuts: Cuts, bins: int) -> Bins:
 
 
 def _of_text(source: Any, options: TextOptions, split: SplitOptions) -> Prepared:
-    if not isinstance(source, str | Path):
-        raise ValueError("text is read from files; give a path.")
-    text = read_text(source, options)
-    sequences = Sequences.from_offsets(
-        text.values, text.offsets, Vocabulary(text.tokenization.tokens)
-    )
+    text = read_text(source, options, split)
+    tokens = Vocabulary(text.tokenization.tokens)
+    sequences = Sequences.from_offsets(text.values, text.offsets, tokens, text.loss_mask)
+    name = str(source) if isinstance(source, str | Path) else type(source).__name__
     card = {
-        "source": str(source),
+        "source": name,
         "columns": {},
         "options": _changed(options) | _changed(split),
         "characters_read": text.characters,
-        "dropped": [{"texts": text.empty, "reason": "empty"}] if text.empty else [],
+        "dropped": [{"texts": count, "reason": reason} for reason, count in text.dropped.items()],
         "time": None,
     }
     if text.cuts is not None and split.split is None:
         how, cuts = GIVEN, text.cuts
     else:
         how = split.split or ("sequences" if len(sequences) > 1 else "position")
-        cuts = _attempt(str(source), lambda: _cuts(sequences, None, how, split))
+        cuts = _attempt(name, lambda: _cuts(sequences, None, how, split))
     _check_used(how, split)
+    if text.loss_mask is not None:
+        card["asked_for"] = int(text.loss_mask.sum())
+    if UNKNOWN in tokens.tokens:
+        card["unknown"] = _unknown(sequences, cuts)
     prepared = _prepared(sequences, cuts, None, text.names, how, card)
     return replace(prepared, tokenizer=text.tokenization.json)
+
+
+def _unknown(sequences: Sequences, cuts: Cuts) -> dict[str, int]:
+    """How many tokens stand for unknown words, for training and held out."""
+    unknown = sequences.values == sequences.vocabulary.tokens.index(UNKNOWN)
+    before = np.concatenate([[0], np.cumsum(unknown)])
+    training = int((before[cuts.train] - before[sequences.starts]).sum())
+    return {"training": training, "held_out": int(before[-1]) - training}
 
 
 def _prepared(

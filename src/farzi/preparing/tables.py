@@ -62,6 +62,10 @@ class Table:
         parts = [PARTS.index(part) for part in self.parts]
         return file.replace_strict(range(len(parts)), parts, return_dtype=pl.Int8)
 
+    def part_of(self, place: int) -> Part:
+        """What a row is for."""
+        return self.parts[place >> _ROWS_BITS] if self.parts else "train"
+
     def place(self, place: int) -> str:
         """Where a row is, in words."""
         row = place & (2**_ROWS_BITS - 1)

@@ -1,22 +1,50 @@
-"""Text as sequences of tokens: whole files, documents or lines."""
+"""Text as sequences of tokens: whole files, documents, lines or conversations."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from farzi.data import Cuts
-from farzi.preparing.options import TextOptions
+from farzi.data import Cuts, drawn_sequences
+from farzi.preparing.conversations import (
+    END_OF_TURN,
+    Turn,
+    conversation_columns,
+    speaker,
+    turns,
+)
+from farzi.preparing.options import SplitOptions, TextOptions
 from farzi.preparing.parts import PARTS, Part, cuts_between, parts_of
-from farzi.preparing.tables import find_files, open_table
+from farzi.preparing.tables import PLACE, Table, find_files, open_table
 from farzi.preparing.tokenizing import Tokenization, tokenization
 
 PYTHON_REFERENCE = "python-reference"
 """The source that is always there: the language reference that comes with every CPython."""
+_TABLES = (".jsonl", ".ndjson", ".parquet", ".arrow")
+
+
+class Document(NamedTuple):
+    """What becomes a sequence.
+
+    Attributes:
+        part: what it is for, if the files' names say so.
+        name: where it is from.
+        turns: what it says; one turn of no one, but in a conversation.
+    """
+
+    part: Part
+    name: str
+    turns: list[Turn]
+
+    @property
+    def text(self) -> str:
+        """All that it says."""
+        return "".join(turn.text for turn in self.turns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,63 +54,119 @@ class Text:
     Attributes:
         values: ids, int32 `[tokens]`.
         offsets: where each sequence starts, int64 `[sequences + 1]`.
+        loss_mask: which tokens a model is asked for, bool `[tokens]`; None if for all.
         tokenization: what the ids stand for.
         names: where each sequence is from.
         cuts: those of files that are named for their parts; None if they are not.
         characters: in all.
-        empty: texts without a token, which are left out.
+        dropped: texts that are left out, by the reason.
     """
 
     values: np.ndarray
     offsets: np.ndarray
+    loss_mask: np.ndarray | None
     tokenization: Tokenization
     names: pl.Series
     cuts: Cuts | None
     characters: int
-    empty: int
+    dropped: dict[str, int]
 
 
-def read_text(source: str | Path, options: TextOptions) -> Text:
+def read_text(source: Any, options: TextOptions, split: SplitOptions) -> Text:
     """Sequences from text.
+
+    Args:
+        source: a path, or a table with a column of text.
+        options: how text becomes tokens.
+        split: what of it a vocabulary may be learned from.
 
     Raises:
         ValueError: if a file is no text, or there is nothing in it.
     """
-    texts = list(_texts(source, options))
-    parts = {part for part, _, _ in texts}
-    given = parts == set(PARTS)
-    learned_from = [text for part, _, text in texts if part == "train" or not given]
-    if not any(learned_from):
-        raise ValueError(f"{source} holds no text to learn from; name a file that does.")
+    everything = list(_documents(source, options))
+    documents = [document for document in everything if document.text]
+    if not documents:
+        raise ValueError(f"{_name(source)} holds no text; name a file that does.")
+    given = {document.part for document in documents} == set(PARTS)
+    roles = sorted({turn.role for document in documents for turn in document.turns if turn.role})
     how = tokenization(
-        options.tokenizer, learned_from, size=options.bpe_size, min_count=options.min_count
+        options.tokenizer,
+        list(_learned_from(documents, split, given)),
+        [document.text for document in documents],
+        size=options.bpe_size,
+        min_count=options.min_count,
+        special=[speaker(role) for role in roles] + [END_OF_TURN] * bool(roles),
     )
-    values, names, of = [], [], []
-    for part, name, text in texts:
-        try:
-            ids = how.encode(text)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
-        if len(ids):
-            values.append(ids)
-            names.append(name)
-            of.append(PARTS.index(part))
-    lengths = [len(ids) for ids in values]
+    read = [(document, *_encode(document, how)) for document in documents]
+    kept = [(document, ids, mask) for document, ids, mask in read if len(ids)]
+    if not kept:
+        raise ValueError(f"{_name(source)} holds no token; name a file that holds text.")
+    lengths = [len(ids) for _, ids, _ in kept]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    cuts = cuts_between(np.repeat(np.array(of, np.int8), lengths), offsets) if given else None
+    parts = [PARTS.index(document.part) for document, _, _ in kept]
+    empty = [document for document in everything if not document.text]
+    silent = sum(not document.turns for document in empty) if roles else 0
+    dropped = {"empty": len(everything) - len(kept) - silent, "without response": silent}
     return Text(
-        np.concatenate(values),
+        np.concatenate([ids for _, ids, _ in kept]),
         offsets,
+        np.concatenate([mask for _, _, mask in kept]) if roles else None,
         how,
-        pl.Series(names, dtype=pl.String),
-        cuts,
-        sum(len(text) for _, _, text in texts),
-        len(texts) - len(values),
+        pl.Series([document.name for document, _, _ in kept], dtype=pl.String),
+        cuts_between(np.repeat(np.array(parts, np.int8), lengths), offsets) if given else None,
+        sum(len(document.text) for document in documents),
+        {reason: count for reason, count in dropped.items() if count},
     )
 
 
-def _texts(source: str | Path, options: TextOptions) -> Iterator[tuple[Part, str, str]]:
-    """Part, name and text of each sequence."""
+def _learned_from(documents: Sequence[Document], split: SplitOptions, given: bool) -> Iterator[str]:
+    """What a vocabulary may be learned from: nothing that is held out, as far as that is known.
+
+    The end of each text of a split by position is known only by its characters. The two last tokens
+    of a text are too few to matter.
+    """
+    how = split.split
+    if given and how is None:
+        yield from (document.text for document in documents if document.part == "train")
+    elif how == "sequences" or (how is None and len(documents) > 1):
+        held_out = set(
+            np.concatenate(
+                drawn_sequences(
+                    len(documents),
+                    validation=split.validation_share,
+                    test=split.test_share,
+                    seed=split.seed,
+                )
+            ).tolist()
+        )
+        yield from (document.text for i, document in enumerate(documents) if i not in held_out)
+    elif how == "last":
+        yield from (document.text for document in documents)
+    else:
+        share = 1 - split.validation_share - split.test_share
+        for document in documents:
+            first = document.text[: round(share * len(document.text))]
+            yield first[: max(first.rfind(" "), first.rfind("\n")) + 1] or first  # Whole words.
+
+
+def _encode(document: Document, how: Tokenization) -> tuple[np.ndarray, np.ndarray]:
+    """Ids, and which of them are asked for."""
+    ids, masks = [], []
+    for turn in document.turns:
+        said = how.encode(turn.text)
+        asked = np.full(len(said), turn.asked)
+        if turn.role is not None:
+            said = np.concatenate([[how.id(speaker(turn.role))], said, [how.id(END_OF_TURN)]])
+            asked = np.concatenate([[False], asked, [turn.asked]])
+        ids.append(said.astype(np.int32))
+        masks.append(asked)
+    return np.concatenate(ids), np.concatenate(masks)
+
+
+def _documents(source: Any, options: TextOptions) -> Iterator[Document]:
+    if not isinstance(source, str | Path):
+        yield from _rows(open_table(source), options)
+        return
     if str(source) == PYTHON_REFERENCE and not Path(source).exists():
         from pydoc_data.topics import topics
 
@@ -91,12 +175,10 @@ def _texts(source: str | Path, options: TextOptions) -> Iterator[tuple[Part, str
         return
     alone = Path(source).is_file()  # Then it is text whatever its name ends with.
     files = (Path(source),) if alone else find_files(source)
-    parts = parts_of(files) or ("train",) * len(files)
-    for path, part in zip(files, parts, strict=True):
-        if options.field is not None or path.name.endswith((".jsonl", ".ndjson", ".parquet")):
-            for row, text in enumerate(_column(path, options), 1):
-                yield from _cut(part, f"{path}, row {row}", text, options)
-            continue
+    if all(options.field is not None or path.name.endswith(_TABLES) for path in files):
+        yield from _rows(open_table(source), options)
+        return
+    for path, part in zip(files, parts_of(files) or ("train",) * len(files), strict=True):
         content = path.read_bytes()
         try:
             text = content.decode("utf-8-sig")
@@ -109,22 +191,43 @@ def _texts(source: str | Path, options: TextOptions) -> Iterator[tuple[Part, str
         yield from _cut(part, str(path), text, options)
 
 
-def _column(path: Path, options: TextOptions) -> pl.Series:
-    """The texts in one column of a table."""
-    table = open_table(path)
+def _rows(table: Table, options: TextOptions) -> Iterator[Document]:
+    """The documents or conversations in a table."""
     field = options.field or "text"
-    if field not in table.columns:
+    columns = () if options.field else conversation_columns(table.columns)
+    if field in table.columns:
+        columns = (field,)
+    elif not columns:
         raise ValueError(
-            f"{path} has no column {field!r} to take the text from: it has "
+            f"{table.source} has no column {field!r} to take the text from: it has "
             f"{', '.join(table.columns)}; name it with --field."
         )
-    return table.collect(table.frame.select(pl.col(field).cast(pl.String).fill_null("")))[field]
+    elif options.unit != "whole":
+        raise ValueError(
+            f"{table.source} holds conversations, which are not cut by lines; leave out unit."
+        )
+    for row in table.collect(table.frame.select(*columns, PLACE)).iter_rows():
+        *values, place = row
+        part, name = table.part_of(place), table.place(place)
+        try:
+            if field in columns:
+                text = "" if values[0] is None else str(values[0])
+                yield from _cut(part, name, text, options)
+            else:
+                yield Document(part, name, turns(values))
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}.") from None
 
 
-def _cut(part: Part, name: str, text: str, options: TextOptions) -> Iterator[tuple[Part, str, str]]:
+def _cut(part: Part, name: str, text: str, options: TextOptions) -> Iterable[Document]:
     text = text.replace("\r\n", "\n")
     if options.unit == "whole":
-        yield part, name, text
-        return
-    for number, line in enumerate(text.removesuffix("\n").split("\n"), 1):
-        yield part, f"{name}, line {number}", line + "\n" if line.strip() else ""
+        return [Document(part, name, [Turn(text)])]
+    return [
+        Document(part, f"{name}, line {number}", [Turn(line + "\n" if line.strip() else "")])
+        for number, line in enumerate(text.removesuffix("\n").split("\n"), 1)
+    ]
+
+
+def _name(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else "the table"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,7 @@ class Tokenization:
 
     Attributes:
         tokens: what the ids stand for.
-        encode: from a text to int32 `[tokens]`; a character or word that it does not know is an
-            error, or `UNKNOWN` if there is that token.
+        encode: from a text to int32 `[tokens]`; a word that it does not know becomes `UNKNOWN`.
         json: of a subword tokenizer, as `tokenizers` writes it.
     """
 
@@ -29,55 +28,60 @@ class Tokenization:
     encode: Callable[[str], np.ndarray]
     json: str | None = None
 
+    def id(self, token: str) -> int:
+        """Of one of the tokens."""
+        return self.tokens.index(token)
+
 
 def tokenization(
-    kind: str, texts: Sequence[str], *, size: int = 8192, min_count: int = 1
+    kind: str,
+    learned_from: Sequence[str],
+    texts: Sequence[str],
+    *,
+    size: int = 8192,
+    min_count: int = 1,
+    special: Sequence[str] = (),
 ) -> Tokenization:
-    """A tokenization learned from training text, where it has to be.
+    """A tokenization for texts, learned from those among them that it may know.
 
     Args:
         kind: "characters", "bytes", "words", "bpe" or the path of a tokenizer.json.
-        texts: to learn from.
+        learned_from: for "words" and "bpe".
+        texts: all that it will be asked to encode; an alphabet has all their characters.
         size: of the vocabulary of "bpe".
         min_count: rarer words become `UNKNOWN`.
+        special: tokens that no text becomes; they stand last, but where a tokenizer has them.
 
     Raises:
         ValueError: if there is no such kind.
     """
-    if kind == "characters":
-        return _characters(texts)
-    if kind == "bytes":
-        return _bytes()
-    if kind == "words":
-        return _words(texts, min_count)
+    plain = {
+        "characters": lambda: _characters(texts),
+        "bytes": _bytes,
+        "words": lambda: _words(learned_from, texts, min_count),
+    }
+    if kind in plain:
+        made = plain[kind]()
+        return replace(made, tokens=(*made.tokens, *special))
     if kind == "bpe":
-        return _subwords(_train(texts, size))
+        return _subwords(_train(learned_from, size), special)
     if not Path(kind).is_file():
         raise ValueError(
             f"there is no tokenizer {kind!r}; use characters, bytes, words, bpe, or the path of a "
             "tokenizer.json."
         )
     try:
-        return _subwords(Tokenizer.from_file(kind))
+        return _subwords(Tokenizer.from_file(kind), special)
     except Exception as error:  # `tokenizers` raises no narrower type.
         raise ValueError(f"{kind} is no tokenizer.json ({error}); name another file.") from None
 
 
 def _characters(texts: Sequence[str]) -> Tokenization:
     known = np.unique(np.concatenate([_code_points(text) for text in texts]))
-
-    def encode(text: str) -> np.ndarray:
-        points = _code_points(text)
-        ids = np.minimum(np.searchsorted(known, points), len(known) - 1)
-        new = np.flatnonzero(known[ids] != points)
-        if new.size:
-            raise ValueError(
-                f"the character {chr(points[new[0]])!r} does not occur in the training text; "
-                "use bytes, which know all characters."
-            )
-        return ids.astype(np.int32)
-
-    return Tokenization(tuple(map(chr, known)), encode)
+    return Tokenization(
+        tuple(map(chr, known)),
+        lambda text: np.searchsorted(known, _code_points(text)).astype(np.int32),
+    )
 
 
 def _code_points(text: str) -> np.ndarray:
@@ -91,29 +95,21 @@ def _bytes() -> Tokenization:
     )
 
 
-def _words(texts: Sequence[str], min_count: int) -> Tokenization:
+def _words(learned_from: Sequence[str], texts: Sequence[str], min_count: int) -> Tokenization:
     counts = Counter[str]()
-    for text in texts:
+    for text in learned_from:
         counts.update(_split(text))
     counts[END] += min_count  # It is no word, and never rare.
-    frequent = sorted(word for word, count in counts.items() if count >= min_count)
-    rare = len(frequent) < len(counts)
-    tokens = tuple(frequent) if UNKNOWN in counts or not rare else (*frequent, UNKNOWN)
+    known = {word for word, count in counts.items() if count >= min_count}
+    if any(word not in known for text in texts for word in _split(text)):
+        known.add(UNKNOWN)
+    tokens = tuple(sorted(known))
     ids = {token: number for number, token in enumerate(tokens)}
-
-    def encode(text: str) -> np.ndarray:
-        words = _split(text)
-        if UNKNOWN in ids:
-            return np.array([ids.get(word, ids[UNKNOWN]) for word in words], np.int32)
-        try:
-            return np.array([ids[word] for word in words], np.int32)
-        except KeyError as error:
-            raise ValueError(
-                f"the word {error.args[0]!r} does not occur in the training text; raise "
-                "min_count, so that rare words and new ones become <unk>."
-            ) from None
-
-    return Tokenization(tokens, encode)
+    unknown = ids.get(UNKNOWN, -1)
+    return Tokenization(
+        tokens,
+        lambda text: np.array([ids.get(word, unknown) for word in _split(text)], np.int32),
+    )
 
 
 def _split(text: str) -> list[str]:
@@ -138,7 +134,8 @@ def _train(texts: Sequence[str], size: int) -> Tokenizer:
     return tokenizer
 
 
-def _subwords(tokenizer: Tokenizer) -> Tokenization:
+def _subwords(tokenizer: Tokenizer, special: Sequence[str]) -> Tokenization:
+    tokenizer.add_special_tokens(list(special))
     size = tokenizer.get_vocab_size()
     tokens = tuple(tokenizer.id_to_token(number) or f"<{number}>" for number in range(size))
 
