@@ -74,6 +74,8 @@ def test_the_report_states_the_results(folder, content):
     page = (folder / "report.html").read_text()
     assert f"{content['arms'][1]['retention']['hr@10']:.1%}"[:-1] in page
     assert "<svg" in page
+    assert "The median length of a sequence is 51 events, the longest has 544." in page
+    assert "tokens (10 of 104) take 42.1\xa0% of all events." in page
 
 
 def test_the_same_seed_gives_the_same_results_but_for_times(tmp_path, content):

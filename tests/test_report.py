@@ -30,7 +30,7 @@ def test_a_page_is_whole_html_with_language_title_and_headings(source, page):
     assert page.stack == []
     assert page.named("html") == [{"lang": "en"}]
     assert len(page.named("h1")) == len(page.named("main")) == 1
-    assert len(page.named("section")) == len(page.named("h2")) == 7
+    assert len(page.named("section")) == len(page.named("h2")) == 8
     assert {s["aria-labelledby"] for s in page.named("section")} == {
         h["id"] for h in page.named("h2")
     }
@@ -51,12 +51,12 @@ def test_nothing_is_fetched_and_nothing_runs(source, page):
 
 def test_every_picture_says_in_words_what_it_shows(page):
     pictures = page.named("svg")
-    assert len(pictures) == 6
+    assert len(pictures) == 8
     for picture in pictures:
         assert picture["role"] == "img"
         assert len(picture["aria-label"]) > 40
         assert {"width", "height"}.isdisjoint(picture)
-    assert len(page.named("figcaption")) == 6
+    assert len(page.named("figcaption")) == 7
 
 
 def test_ids_are_unique_and_references_lead_somewhere(source, page):

@@ -27,6 +27,7 @@ HOSTILE = (
     '" onload="alert(1)',
     "{{ 7 * 7 }}",
 )
+TAIL = np.array([10_000_000 - 29] + [1] * 29)
 
 
 def test_hostile_tokens_and_names_stay_text(tmp_path):
@@ -73,6 +74,11 @@ def test_hostile_tokens_and_names_stay_text(tmp_path):
         {"curves": {"full": {"steps": [1, 90000], "ndcg@10": [0.1, 0.3]}}},
         {"real_transitions": np.zeros((30, 30))},
         {"synthetic": np.full((2, 4, 30), 1 / 30, dtype=np.float32)},
+        {"real_lengths": np.array([], int), "real_counts": np.zeros(30, int)},
+        {"real_lengths": np.zeros(3, int), "real_counts": np.zeros(30, int)},
+        {"real_lengths": np.full(6, 10), "real_counts": np.full(30, 2)},
+        {"real_lengths": np.array([60]), "real_counts": np.eye(30, dtype=np.uint32)[7] * 60},
+        {"real_lengths": np.array([1, 1, 0, 8, 9_999_990]), "real_counts": TAIL},
     ],
 )
 def test_poor_data_still_makes_a_page(tmp_path, given):
@@ -136,6 +142,9 @@ def test_several_architectures_are_told_apart(tmp_path):
         ({"synthetic": np.ones((2, 3, 30))}, "does not sum to 1"),
         ({"synthetic": np.full((2, 3, 30), np.nan)}, "does not sum to 1"),
         ({"real_transitions": np.ones((30, 29))}, "real_transitions has the shape"),
+        ({"real_counts": np.ones(29)}, "real_counts has the shape"),
+        ({"real_counts": np.ones(30), "real_lengths": np.full(3, 9)}, "to 27 events"),
+        ({"real_counts": np.ones(30), "real_lengths": np.full((3, 1), 10)}, r"shape \(3, 1\)"),
     ],
 )
 def test_what_does_not_fit_is_refused(given, message):

@@ -99,6 +99,26 @@ def test_long_and_many_sequences_are_cut_and_the_caption_says_so(tmp_path):
     assert "The first 6 of 40 sequences, the first 60 of 200 places each." in text
 
 
+def test_it_says_how_long_real_sequences_are_and_how_popular_their_tokens(page, tmp_path):
+    # Of 5 + 6 + ... + 34 events, 34 + 33 + 32 are of the three most popular of the 30 tokens.
+    assert (
+        "The most popular 10\xa0% of the tokens (3 of 30) take 16.9\xa0% of all events."
+        in page.text
+    )
+    assert "logarithmic: equal distances are equal factors. The median" not in page.text
+    counts = np.array([900, 60, 40])
+    data = report_data(
+        ("a", "b", "c"), real_lengths=np.array([2, 0, 3, 6, 989]), real_counts=counts
+    )
+    text = Page(write(tmp_path, data)).text
+    assert "The axis of events is logarithmic: equal distances are equal factors." in text
+    assert "1 sequence without events left out." in text
+    assert "The median length of a sequence is 4.5 events, the longest has 989." in text
+    assert "circle: the most popular token;" in text
+    assert "The most popular of the 3 tokens takes 90.0\xa0% of all events." in text
+    assert "without events" not in page.text
+
+
 def test_recipe_split_and_stages_are_tables_where_given(page, tmp_path):
     assert "Recipe" not in page.text
     content = results()

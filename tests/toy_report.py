@@ -93,12 +93,16 @@ def report_data(
     tokens = tokens or tuple(f"T{i:02d}" for i in range(30))
     generator = np.random.default_rng(0)
     size = len(tokens)
+    counts = np.random.default_rng(1).permutation(np.arange(size) + 5)
+    lengths = np.bincount(np.random.default_rng(2).integers(11, size=counts.sum()))
     curve = {"steps": [10, 20, 40, 80], "ndcg@10": [0.1, 0.2, 0.3, 0.29]}
     values = {
         "results": results(),
         "tokens": tokens,
         "synthetic": generator.dirichlet(np.full(size, 0.2), size=(sequences, time)),
         "real_transitions": generator.integers(1, 50, (size, size)).astype(float),
+        "real_lengths": lengths,
+        "real_counts": counts,
         "outer_losses": 3.0 - 0.01 * np.arange(100) + 0.1 * generator.normal(size=100),
         "validations": [{"step": s, "ndcg@10": 0.2 + s / 1000, "loss": 3.0} for s in (0, 50, 100)],
         "curves": {"full": curve, "distilled": curve, "random": curve},

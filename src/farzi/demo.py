@@ -188,6 +188,8 @@ def _report(
         tokens=data.vocabulary.tokens,
         synthetic=np.asarray(data.probabilities()),
         real_transitions=_transitions(split.train),
+        real_lengths=split.train.lengths,
+        real_counts=np.bincount(split.train.flat(), minlength=len(data.vocabulary)),
         outer_losses=np.array([step.loss for step in distillation.history]),
         validations=[
             {"step": 0, "ndcg@10": distillation.start_score},

@@ -18,6 +18,8 @@ class ReportData:
         synthetic: the distilled sequences, distributions over tokens, `[sequences, time, vocab]`.
         real_transitions: how often each token (row) is followed by each (column) in the training
             data, `[vocab, vocab]`.
+        real_lengths: events of each sequence of the training data, `[sequences]`.
+        real_counts: how often each token occurs in them, `[vocab]`.
         outer_losses: loss on real data, nats a token, after training on the distilled data,
             `[outer_steps]`.
         validations: of the distillation: `step` and mean `ndcg@10`.
@@ -31,6 +33,8 @@ class ReportData:
     tokens: tuple[str, ...]
     synthetic: np.ndarray
     real_transitions: np.ndarray
+    real_lengths: np.ndarray
+    real_counts: np.ndarray
     outer_losses: np.ndarray
     validations: list[dict[str, Any]]
     curves: dict[str, dict[str, Any]]
@@ -51,6 +55,17 @@ class ReportData:
             raise ValueError(
                 f"real_transitions has the shape {self.real_transitions.shape} for {vocabulary} "
                 "tokens; give counts [vocab, vocab]."
+            )
+        if self.real_counts.shape != (vocabulary,):
+            raise ValueError(
+                f"real_counts has the shape {self.real_counts.shape} for {vocabulary} tokens; give "
+                "counts [vocab]."
+            )
+        if self.real_lengths.ndim != 1 or self.real_lengths.sum() != self.real_counts.sum():
+            raise ValueError(
+                f"real_lengths, of the shape {self.real_lengths.shape}, add up to "
+                f"{self.real_lengths.sum()} events and real_counts to {self.real_counts.sum()}; "
+                "take both from the same sequences."
             )
         # Written so that NaN fails too.
         if not np.all(np.abs(self.synthetic.sum(axis=2, dtype=np.float64) - 1) < 1e-2):

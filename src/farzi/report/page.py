@@ -56,6 +56,7 @@ def render(data: ReportData) -> str:
         curves=parts.curve_picture(data),
         outer=parts.outer_picture(data),
         validations=parts.validation_picture(data),
+        real=parts.distribution_pictures(data),
         sequences=parts.soft_sequences(data),
         transitions=parts.transition_pictures(data),
         tables=tables.provenance(results),

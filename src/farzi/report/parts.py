@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from farzi.report import pictures, statements, transitions
+from farzi.report import distributions, pictures, statements, transitions
 from farzi.report.data import ReportData
 from farzi.report.tables import arm_labels
 from farzi.report.wording import arm_name, counted, known, number, percent, readable
@@ -65,6 +65,39 @@ def validation_picture(data: ReportData) -> dict[str, Any] | None:
     summary = statements.about_validations(steps, scores)
     alt = f"Validation NDCG@10 against outer steps. {summary}"
     return {"svg": Markup(pictures.draw_validations(steps, scores, alt)), "summary": summary}
+
+
+def distribution_pictures(data: ReportData) -> dict[str, Any] | None:
+    """How long the real sequences are, and how much of them the most popular tokens are."""
+    lengths = data.real_lengths[data.real_lengths > 0]
+    if not len(lengths):
+        return None
+    few = distributions.most_popular(len(data.tokens))
+    share = float(distributions.coverage(data.real_counts)[few - 1])
+    about = (
+        statements.about_lengths(lengths),
+        statements.about_popularity(few, len(data.tokens), share),
+    )
+    svgs = (
+        distributions.draw_lengths(
+            lengths, f"Histogram of the lengths of the real sequences. {about[0]}"
+        ),
+        distributions.draw_popularity(
+            data.real_counts,
+            f"Share of all real events that the most popular tokens cover. {about[1]}",
+        ),
+    )
+    note = statements.about_axes(
+        distributions.is_wide(lengths),
+        distributions.is_wide(np.arange(1, len(data.tokens) + 1)),
+        len(data.real_lengths) - len(lengths),
+    )
+    return {
+        "svgs": [Markup(svg) for svg in svgs],
+        "note": note,
+        "circled": "the most popular token" if few == 1 else "a tenth of the tokens",
+        "summary": " ".join(about),
+    }
 
 
 def soft_sequences(data: ReportData) -> dict[str, Any]:

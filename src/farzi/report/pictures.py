@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -95,8 +97,7 @@ def draw_curves(curves: dict[str, dict[str, Any]], labels: Sequence[str], alt: s
                 markevery=max(1, len(steps) // 10),
                 label=label,
             )
-        axes.set_xscale("log")
-        _plain_log_ticks(axes, min(every_step), max(every_step))
+        log_axis(axes, min(every_step), max(every_step))
         axes.set_ylim(bottom=0)
         axes.grid(axis="y")
         axes.set_xlabel("training steps")
@@ -232,12 +233,35 @@ def _distillation_axes(axes: Axes, title: str) -> None:
     axes.set_title(title, pad=10)
 
 
-def _plain_log_ticks(axes: Axes, low: float, high: float) -> None:
+def log_axis(axes: Axes, low: float, high: float) -> None:
     """Label a log axis 100, 200, 500, 1,000 rather than with powers, and never leave it bare."""
-    subs = (1,) if high > 300 * low else (1, 2, 5)
-    ticks = [sub * 10**power for power in range(12) for sub in subs]
-    ticks = [tick for tick in ticks if low <= tick <= high]
+    ticks = log_ticks(low, high)
+    axes.set_xscale("log")
     axes.set_xlim(low / 1.15, high * 1.15)
     axes.set_xticks(ticks if len(ticks) > 1 else sorted({low, high}))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: number(step)))
+
+
+def log_ticks(low: float, high: float) -> list[int]:
+    """As many of 1, 2, 5, 10, 20 … as have room for their labels beside each other.
+
+    >>> log_ticks(30.0, 800.0), log_ticks(1.0, 9e4), log_ticks(1.0, 4e6)
+    ([50, 100, 200, 500], [1, 10, 100, 1000, 10000], [1, 100, 10000, 1000000])
+    """
+    ticks: list[int] = []
+    for subs, every in ((1, 2, 5), 1), *(((1,), every) for every in range(1, 13)):
+        ticks = [sub * 10**power for power in range(0, 13, every) for sub in subs]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if all(
+            # A picture is some 56 digits wide.
+            56 * math.log(right / left) > math.log(high / low) * (_digits(left, right) + 1.5)
+            for left, right in pairwise(ticks)
+        ):
+            break
+    return ticks
+
+
+def _digits(left: int, right: int) -> float:
+    """Between the middles of two labels that touch each other."""
+    return (len(number(left)) + len(number(right))) / 2

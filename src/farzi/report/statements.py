@@ -237,6 +237,39 @@ def about_validations(steps: np.ndarray, scores: np.ndarray) -> str:
     return f"Best: {number(scores[best], 3)} at outer step {number(steps[best])}, circled."
 
 
+def about_axes(wide_lengths: bool, wide_tokens: bool, empty: int) -> str:
+    """Which axes of the distributions are logarithmic, and how many sequences are not shown."""
+    notes = []
+    if wide_lengths or wide_tokens:
+        which = "The axis of events is" if wide_lengths else "The axis of tokens is"
+        which = "Both horizontal axes are" if wide_lengths and wide_tokens else which
+        notes.append(f"{which} logarithmic: equal distances are equal factors.")
+    if empty:
+        notes.append(f"{counted(empty, 'sequence')} without events left out.")
+    return " ".join(notes)
+
+
+def about_lengths(lengths: np.ndarray) -> str:
+    """The median and the longest of the lengths of sequences, `[sequences]`."""
+    longest, median = lengths.max(), float(np.median(lengths))
+    if lengths.min() == longest:
+        return f"Every sequence has {counted(longest, 'event')}."
+    middle = number(median, 0 if median.is_integer() else 1)
+    return f"The median length of a sequence is {middle} events, the longest has {number(longest)}."
+
+
+def about_popularity(few: int, vocabulary: int, share: float) -> str:
+    """The share of all events that fall on the `few` most popular of the tokens, a tenth."""
+    if vocabulary == 1:
+        return "All events are of one and the same token."
+    if vocabulary < 10:
+        who, verb = f"most popular of the {vocabulary} tokens", "takes"
+    else:
+        some = f"{number(few)} of {number(vocabulary)}"
+        who, verb = f"most popular 10\N{NO-BREAK SPACE}% of the tokens ({some})", "take"
+    return f"The {who} {verb} {percent(share)} of all events."
+
+
 def about_transitions(distance: float, similarity: float) -> str:
     """How far the synthetic transitions are from the real ones."""
     text = (
