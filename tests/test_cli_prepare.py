@@ -93,7 +93,7 @@ def test_text_with_its_options(monkeypatch, capsys, tmp_path):
         *("--text", "words", "--unit", "line", "--test-share", 0.2, "--validation-share", 0.2),
     )
     assert code == 0
-    assert "2 empty texts" in said
+    assert "2 texts, empty" in said
     card = json.loads((tmp_path / "out" / "card.json").read_text())
     assert card["options"] == {
         "tokenizer": "words",

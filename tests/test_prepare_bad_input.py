@@ -61,8 +61,6 @@ def test_what_is_not_there(tmp_path):
         prepare(tmp_path / "log.csv")
     with pytest.raises(ValueError, match="holds no file that can be read"):
         prepare(str(tmp_path / "*.csv"))
-    with pytest.raises(ValueError, match="this builtins int is no table; give a path"):
-        prepare(3)
     write(tmp_path, TEXT, "a.csv")
     write(tmp_path, TEXT, "b.parquet")
     with pytest.raises(ValueError, match="files of different kinds"):

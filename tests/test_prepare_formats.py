@@ -72,16 +72,6 @@ def partitioned_folder(tmp_path):
     return tmp_path / "log"
 
 
-def saved_by_hugging_face(tmp_path):
-    """As `datasets.Dataset.save_to_disk` writes it: Arrow's stream format beside notes in JSON."""
-    folder = tmp_path / "saved"
-    folder.mkdir()
-    FRAME.write_ipc_stream(folder / "data-00000-of-00001.arrow")
-    for name in ("state.json", "dataset_info.json"):
-        (folder / name).write_text("{}")
-    return folder
-
-
 def frame(tmp_path):
     return FRAME
 
@@ -110,7 +100,6 @@ def datetimes(tmp_path):
         arrow,
         files_of_a_glob,
         partitioned_folder,
-        saved_by_hugging_face,
         frame,
         dates,
         datetimes,

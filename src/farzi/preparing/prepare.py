@@ -47,7 +47,8 @@ def prepare(
 
     Args:
         source: a path to CSV, TSV, RecBole's .inter, "user item" lines, Parquet, JSON Lines, Arrow,
-            or text; a glob or folder of them; or a `datasets.Dataset` or a data frame.
+            or text; a glob or folder of them; a `datasets.Dataset` or a data frame; or several of
+            these by name, such as a `datasets.DatasetDict`.
         options: what of a log is kept, or how text becomes tokens.
         split: which events are held out.
         separator: between fields of events, if it is not recognised.

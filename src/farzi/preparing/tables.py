@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,13 +36,15 @@ class Table:
         frame: its columns, and `PLACE`.
         source: what it is, in words.
         files: what it is read from, in order; none for an object.
-        parts: what each of them is for, where their names say so.
+        names: of what an object consists of, for messages.
+        parts: what each file, or table of an object, is for, where their names say so.
         layout: of files of separated values, whose columns are all text.
     """
 
     frame: pl.LazyFrame
     source: str
     files: tuple[Path, ...] = ()
+    names: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     layout: Layout | None = None
 
@@ -70,7 +73,7 @@ class Table:
         """Where a row is, in words."""
         row = place & (2**_ROWS_BITS - 1)
         if not self.files:
-            return f"{self.source}, row {row + 1}"
+            return f"{self.names[place >> _ROWS_BITS]}, row {row + 1}"
         path = self.files[place >> _ROWS_BITS]
         if path.name.endswith((*_PARQUET, *_ARROW)):
             return f"{path}, row {row + 1}"
@@ -100,8 +103,8 @@ def open_table(source: Any, *, separator: str | None = None, columns: Sequence[s
 
     Args:
         source: a path (a glob such as "log/*.parquet" too; a folder, of Parquet partitions for
-            example, or saved by Hugging Face's `save_to_disk`), or a `datasets.Dataset` or a
-            polars frame.
+            example, or saved by Hugging Face's `save_to_disk`), or a `datasets.Dataset` or a data
+            frame, or several by name, such as a `datasets.DatasetDict`.
         separator: of separated values, if it is not recognised.
         columns: names of all columns of separated values without header.
 
@@ -123,7 +126,7 @@ def open_table(source: Any, *, separator: str | None = None, columns: Sequence[s
         return _separated(source, files, separator, tuple(columns))
     _check_unused(str(source), separator, columns)
     frames = [_scan(path).with_row_index(PLACE) for path in files]
-    return Table(_in_order(frames), str(source), files, parts_of(files))
+    return Table(_in_order(frames), str(source), files, parts=parts_of(files))
 
 
 def find_files(source: str | Path) -> tuple[Path, ...]:
@@ -139,9 +142,8 @@ def find_files(source: str | Path) -> tuple[Path, ...]:
             for file in sorted(path.rglob("*"))
             if file.is_file() and _kind(file) in READABLE and not file.name.startswith((".", "_"))
         ]
-        if (path / "state.json").exists():  # As Hugging Face saves a data set, with its own notes.
-            files = [file for file in files if file.suffix == ".arrow"]
-        files = [file for file in files if file.name != "dataset_dict.json"]
+        saved = {folder: _saved(folder) for folder in {file.parent for file in files}}
+        files = [file for file in files if file.name in saved[file.parent]]
     elif path.is_file():
         files = [path]
     elif glob.has_magic(str(source)):
@@ -162,6 +164,21 @@ def find_files(source: str | Path) -> tuple[Path, ...]:
         if not file.stat().st_size:
             raise ValueError(f"{file} is empty; name a file that holds events.")
     return tuple(files)
+
+
+def _saved(folder: Path) -> set[str]:
+    """The names of a folder's files, without what Hugging Face wrote beside the data sets it saved.
+
+    That are its notes, and what was computed from a data set that was loaded from there.
+    """
+    names = {file.name for file in folder.iterdir()} - {"dataset_dict.json"}
+    if "state.json" in names:
+        try:
+            state = json.loads((folder / "state.json").read_bytes())
+            return {file["filename"] for file in state["_data_files"]}
+        except (ValueError, TypeError, KeyError):
+            pass  # Then it is something else of that name.
+    return names
 
 
 def _separated(
@@ -185,7 +202,7 @@ def _separated(
             glob=False,
         )
         frames.append(frame.with_row_index(PLACE))
-    return Table(_in_order(frames), str(source), files, parts_of(files), found)
+    return Table(_in_order(frames), str(source), files, parts=parts_of(files), layout=found)
 
 
 def _check_unused(source: str, separator: str | None, columns: Sequence[str]) -> None:
@@ -231,15 +248,26 @@ def _scan_arrow(path: Path) -> pl.LazyFrame:
 
 def _of_object(source: Any) -> Table:
     kind = f"this {type(source).__module__.partition('.')[0]} {type(source).__name__}"
+    if not (isinstance(source, Mapping) and source):
+        frame = _frame(source, kind).with_row_index(PLACE)
+        return Table(_in_order([frame]), kind, names=(kind,))
+    names = tuple(f"{kind}, {str(key)!r}" for key in source)
+    frames = [
+        _frame(table, name).with_row_index(PLACE)
+        for table, name in zip(source.values(), names, strict=True)
+    ]
+    parts = parts_of([Path(str(key)) for key in source])
+    return Table(_in_order(frames), kind, names=names, parts=parts)
+
+
+def _frame(source: Any, name: str) -> pl.LazyFrame:
     if isinstance(source, pl.DataFrame | pl.LazyFrame):
-        frame = source.lazy()
-    elif callable(getattr(source, "to_polars", None)):  # datasets.Dataset
-        frame = source.to_polars().lazy()
-    elif callable(getattr(source, "__dataframe__", None)):  # pandas and others
-        frame = pl.from_dataframe(source).lazy()
-    else:
-        raise ValueError(f"{kind} is no table; give a path, a datasets.Dataset, or a data frame.")
-    return Table(_in_order([frame.with_row_index(PLACE)]), kind)
+        return source.lazy()
+    if callable(getattr(source, "to_polars", None)):  # datasets.Dataset
+        return source.to_polars().lazy()
+    if callable(getattr(source, "__dataframe__", None)):  # pandas and others
+        return pl.from_dataframe(source).lazy()
+    raise ValueError(f"{name} is no table; give a path, a datasets.Dataset, or a data frame.")
 
 
 def _in_order(frames: Iterable[pl.LazyFrame]) -> pl.LazyFrame:
