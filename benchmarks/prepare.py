@@ -5,8 +5,10 @@
 
 Makes each log first, as CSV in shards of five million events, in a temporary folder (3 GB of disk
 for 100 million). Popularity of items and length of histories have long tails; times are in random
-order. Each size is prepared by a process of its own, whose peak of resident memory is taken.
-Writes prepare.json and prepare.md to the folder of results.
+order. Each size is prepared by a process of its own, whose peak of resident memory is taken. Then
+another process loads the prepared folder and draws batches as training does; its memory is counted
+less what is the mapped files' (Linux alone tells). Writes prepare.json and prepare.md to the folder
+of results.
 """
 
 from __future__ import annotations
@@ -27,11 +29,13 @@ import tyro
 from circumstances import ROOT, commit, machine, peak_bytes, versions
 
 import farzi
+from farzi.data import batch_order, windows
 
 RESULTS = ROOT / "docs" / "results" / "prepare.json"
 SHARD = 5_000_000
 EVENTS_A_USER = 100
 ITEMS = 1_000_000
+BATCHES, BATCH, LENGTH = 1000, 256, 50
 
 
 @dataclass(frozen=True)
@@ -41,10 +45,12 @@ class Options:
     Attributes:
         events: of each log.
         folder: to prepare, by the process that measures.
+        read: a prepared folder to draw batches from, likewise.
     """
 
     events: tuple[int, ...] = (1_000_000, 10_000_000, 100_000_000)
     folder: Path | None = None
+    read: Path | None = None
 
 
 def main(options: Options) -> None:
@@ -52,13 +58,15 @@ def main(options: Options) -> None:
     if options.folder is not None:
         print(json.dumps(measure(options.folder)))
         return
+    if options.read is not None:
+        print(json.dumps(draw(options.read)))
+        return
     rows = []
     for events in options.events:
         with tempfile.TemporaryDirectory() as folder:
             size = make(Path(folder), events)
-            command = [sys.executable, __file__, "--folder", folder]
-            said = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
-        rows.append({"events": events, "csv_bytes": size} | json.loads(said))
+            said = ask("--folder", folder) | ask("--read", folder + "/prepared")
+        rows.append({"events": events, "csv_bytes": size} | said)
         print(rows[-1], flush=True)
     content = {
         "rows": rows,
@@ -68,6 +76,12 @@ def main(options: Options) -> None:
     }
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     RESULTS.with_suffix(".md").write_text(table(content))
+
+
+def ask(*arguments: str) -> dict[str, Any]:
+    """What a process of its own measures."""
+    command = [sys.executable, __file__, *arguments]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def make(folder: Path, events: int) -> int:
@@ -103,6 +117,31 @@ def measure(folder: Path) -> dict[str, Any]:
     }
 
 
+def draw(folder: Path) -> dict[str, Any]:
+    """Load a prepared folder and draw random batches of its training sequences."""
+    began = time.perf_counter()
+    rows = windows(farzi.load_prepared(folder).split.train, LENGTH)
+    loaded = time.perf_counter()
+    for which in batch_order(len(rows), BATCH, BATCHES, seed=[0]):
+        rows[which]
+    drawn = time.perf_counter()
+    return {
+        "load_seconds": loaded - began,
+        "draw_seconds": drawn - loaded,
+        "rows": len(rows),
+        "own_bytes": own_bytes(),
+    }
+
+
+def own_bytes() -> int | None:
+    """Resident memory of this process that is no file's; None where the system does not tell."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(fields["RssAnon"].split()[0]) * 1024
+
+
 def table(content: dict[str, Any]) -> str:
     """The results as a Markdown file."""
     lines = [
@@ -114,12 +153,27 @@ def table(content: dict[str, Any]) -> str:
         "| events | CSV | seconds | peak memory | kept | sequences | tokens | prepared |",
         "|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
+    reading = [
+        "",
+        f"Then the folder is loaded and {BATCHES:,} random batches of {BATCH} rows of {LENGTH} + 1 "
+        "events are drawn, as training does. *Own memory* is what is resident at the end, less the "
+        "mapped files'; most of it is the vocabulary and the places of the rows.",
+        "",
+        "| events | load, s | draw, s | rows | own memory |",
+        "|--:|--:|--:|--:|--:|",
+    ]
     for row in content["rows"]:
         lines.append(
             f"| {row['events']:,} | {row['csv_bytes'] / 1e6:,.0f} MB | {row['seconds']:.1f} "
             f"| {row['peak_bytes'] / 1e9:.2f} GB | {row['kept_events']:,} | {row['sequences']:,} "
             f"| {row['tokens']:,} | {row['prepared_bytes'] / 1e6:,.0f} MB |"
         )
+        own = "-" if row["own_bytes"] is None else f"{row['own_bytes'] / 1e9:.2f} GB"
+        reading.append(
+            f"| {row['events']:,} | {row['load_seconds']:.1f} | {row['draw_seconds']:.1f} "
+            f"| {row['rows']:,} | {own} |"
+        )
+    lines += reading
     software = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
     lines += [
         "",
