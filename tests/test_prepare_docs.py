@@ -13,16 +13,33 @@ BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = re.findall(r"^    farzi prepare (\w.*\.\w+ .*|\w+/ .*)$", TEXT, re.MULTILINE)
 
 
-@pytest.mark.parametrize("block", BLOCKS)
-def test_examples_run(tmp_path, monkeypatch, block):
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """What an example defines, by its place on the page."""
     monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(block, names)
-    if "bins" in names:
-        assert names["ids"].tolist() == [0, 2, 3]
-    else:
-        assert names["prepared"].split.train.vocabulary.tokens == ("ale", "milk", "tea")
-        assert (tmp_path / "prepared" / "card.json").exists()
+
+    def run(number):
+        names = {}
+        exec(BLOCKS[number], names)
+        return names
+
+    return run
+
+
+def test_a_log_is_prepared(run):
+    assert run(0)["prepared"].split.train.vocabulary.tokens == ("ale", "milk", "tea")
+    assert Path("prepared/card.json").exists()
+
+
+def test_numbers_become_bins(run):
+    assert run(1)["ids"].tolist() == [0, 2, 3]
+
+
+def test_conversations_are_prepared(run):
+    held_out = run(2)["held_out"]
+    assert len(held_out) == 5
+    assert held_out.loss_mask is not None
+    assert len(BLOCKS) == 3
 
 
 def test_commands_run(tmp_path, monkeypatch):

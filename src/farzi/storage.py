@@ -65,7 +65,7 @@ class DistilledData:
         """Write the folder; a file is replaced at once or not at all. Numbers become float16."""
         folder = Path(folder)
         tensors = self._tensors()
-        write_atomically(folder / VOCABULARY, json.dumps(self.vocabulary.tokens).encode())
+        write_atomically(folder / VOCABULARY, self.vocabulary.json().encode())
         write_atomically(folder / TENSORS, tensors)
 
     def _tensors(self) -> bytes:
@@ -110,19 +110,20 @@ def load(folder: Path | str) -> DistilledData:
                 f"{folder} holds no {name}; give a folder that farzi saved distilled data in."
             )
     try:
-        tokens = json.loads((folder / VOCABULARY).read_bytes())
+        vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_bytes())
         with safetensors.safe_open(folder / TENSORS, framework="numpy") as file:
             about = json.loads((file.metadata() or {}).get("farzi", "{}"))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (json.JSONDecodeError, UnicodeDecodeError, safetensors.SafetensorError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save or copy it again.") from None
+    except (ValueError, safetensors.SafetensorError) as error:
+        cause = str(error).rstrip(".")
+        raise ValueError(f"{folder} is damaged ({cause}); save or copy it again.") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         found = about.get("format") if isinstance(about, dict) else about
         raise ValueError(
             f"{folder / TENSORS} has format {found!r}, but this farzi reads format "
             f"{FORMAT}; use the farzi that wrote it, or a later one."
         )
-    _check(folder, arrays, tokens)
+    _check(folder, arrays, len(vocabulary))
     factors = Factored(
         jnp.asarray(arrays["latents"], jnp.float32),
         jnp.asarray(arrays["decoder"], jnp.float32),
@@ -135,7 +136,7 @@ def load(folder: Path | str) -> DistilledData:
         field.name: _positive(folder, numbers, field.name) for field in fields(LearnerRecipe)
     }
     made_for |= {name: int(made_for[name]) for name in ("steps", "batch_size")}
-    return DistilledData(factors, Vocabulary(tuple(tokens)), LearnerRecipe(**made_for))
+    return DistilledData(factors, vocabulary, LearnerRecipe(**made_for))
 
 
 def _positive(folder: Path, about: dict[str, Any], name: str) -> Any:
@@ -148,15 +149,13 @@ def _positive(folder: Path, about: dict[str, Any], name: str) -> Any:
     return stated
 
 
-def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: object) -> None:
-    if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-        raise ValueError(f"{folder / VOCABULARY} is no list of tokens; save or copy it again.")
+def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: int) -> None:
     shapes = {name: array.shape for name, array in arrays.items()}
     latents, decoder = shapes.get("latents", ()), shapes.get("decoder", ())
-    if len(latents) != 3 or decoder != (latents[2], len(tokens)):
+    if len(latents) != 3 or decoder != (latents[2], tokens):
         raise ValueError(
             f"{folder / TENSORS} has shapes {shapes}, which do not fit each other and "
-            f"{len(tokens)} tokens; save or copy it again."
+            f"{tokens} tokens; save or copy it again."
         )
     mask = arrays.get("loss_mask")
     if mask is not None and (mask.dtype != bool or mask.shape != latents[:2]):

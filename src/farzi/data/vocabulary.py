@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,6 +37,22 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.tokens)
+
+    def json(self) -> str:
+        """As `from_json` reads it."""
+        return json.dumps(self.tokens)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Vocabulary:
+        """The vocabulary that `json` wrote.
+
+        Raises:
+            ValueError: if the text is something else.
+        """
+        tokens = json.loads(text)
+        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
+            raise ValueError("the vocabulary is no list of tokens")
+        return cls(tuple(tokens))
 
     def encode(self, tokens: Iterable[str]) -> np.ndarray:
         """Ids of `tokens`, int32.

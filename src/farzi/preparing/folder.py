@@ -102,8 +102,7 @@ class Prepared:
                 pa.ipc.new_file(file, table.schema) as writer,
             ):
                 writer.write_table(table, max_chunksize=max(len(table), 1))
-        tokens = list(self.sequences.vocabulary.tokens)
-        (folder / VOCABULARY).write_text(json.dumps(tokens))
+        (folder / VOCABULARY).write_text(self.sequences.vocabulary.json())
         if self.tokenizer is not None:
             (folder / TOKENIZER).write_text(self.tokenizer)
         if self.bins is not None:
@@ -122,37 +121,40 @@ def load_prepared(folder: Path | str) -> Prepared:
     for name in (CARD, EVENTS, SEQUENCES, VOCABULARY):
         if not (folder / name).is_file():
             raise ValueError(f"{folder} holds no {name}; give a folder that farzi prepare wrote.")
+    card = _card(folder)
     try:
-        card = json.loads((folder / CARD).read_bytes())
-        tokens = json.loads((folder / VOCABULARY).read_bytes())
+        vocabulary = Vocabulary.from_json((folder / VOCABULARY).read_bytes())
         events, rows = _mapped(folder / EVENTS), _mapped(folder / SEQUENCES)
-        if not isinstance(card, dict) or card.get("format") != FORMAT:
-            found = card.get("format") if isinstance(card, dict) else card
-            raise ValueError(
-                f"{folder / CARD} has format {found!r}, but this farzi reads format {FORMAT}; use "
-                "the farzi that wrote it, or a later one."
-            )
-        if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise ValueError(f"{folder} is damaged (no list of tokens); prepare it again.")
-        vocabulary, values = Vocabulary(tuple(tokens)), _numbers(events, "token", np.int32)
+        values = _numbers(events, "token", np.int32)
         vocabulary.check(values)
-        sequences = Sequences(
-            values,
-            _numbers(rows, "start", np.int64),
-            _numbers(rows, "end", np.int64),
-            vocabulary,
-            _loss_mask(events),
+        starts, ends, train, validation = (
+            _numbers(rows, name, np.int64)
+            for name in ("start", "end", "train_end", "validation_end")
         )
-        cuts = Cuts(
-            _numbers(rows, "train_end", np.int64), _numbers(rows, "validation_end", np.int64)
-        )
+        sequences = Sequences(values, starts, ends, vocabulary, _loss_mask(events))
         times = _numbers(events, "time", np.int64) if "time" in events.column_names else None
         names = rows["name"].combine_chunks()
         path = folder / TOKENIZER
         tokenizer = path.read_text() if path.exists() else None
-    except (json.JSONDecodeError, UnicodeDecodeError, pa.ArrowException, KeyError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); prepare it again.") from None
-    return Prepared(sequences, cuts, times, names, card, tokenizer, _bins(folder, len(tokens)))
+    except (ValueError, pa.ArrowException, KeyError) as error:
+        cause = str(error).rstrip(".")
+        raise ValueError(f"{folder} is damaged ({cause}); prepare it again.") from None
+    bins = _bins(folder, len(vocabulary))
+    return Prepared(sequences, Cuts(train, validation), times, names, card, tokenizer, bins)
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    try:
+        card = json.loads((folder / CARD).read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{folder / CARD} is damaged ({error}); prepare it again.") from None
+    found = card.get("format") if isinstance(card, dict) else card
+    if found != FORMAT:
+        raise ValueError(
+            f"{folder / CARD} has format {found!r}, but this farzi reads format {FORMAT}; use the "
+            "farzi that wrote it, or a later one."
+        )
+    return card
 
 
 def check_free(folder: Path) -> None:
@@ -191,7 +193,7 @@ def _mapped(path: Path) -> pa.Table:
 def _numbers(table: pa.Table, name: str, dtype: type) -> np.ndarray:
     column = table[name]
     if column.type != pa.from_numpy_dtype(dtype) or column.null_count:
-        raise ValueError(f"its {name} are no {np.dtype(dtype).name}; prepare it again.")
+        raise ValueError(f"its {name} are no {np.dtype(dtype).name}")
     if column.num_chunks == 1:
         return column.chunk(0).to_numpy(zero_copy_only=True)
     return column.to_numpy()
@@ -202,7 +204,7 @@ def _loss_mask(events: pa.Table) -> np.ndarray | None:
         return None
     mask = _numbers(events, "loss_mask", np.int8)
     if mask.size and not 0 <= mask.min() <= mask.max() <= 1:
-        raise ValueError("its loss mask holds other numbers than 0 and 1; prepare it again.")
+        raise ValueError("its loss mask holds other numbers than 0 and 1")
     return mask.view(bool)
 
 
