@@ -111,6 +111,15 @@ def test_the_mask_survives_the_folder_and_every_tokenizer(tmp_path, tokenizer):
         assert again.get_vocab_size() == len(loaded.sequences.vocabulary)
 
 
+def test_words_of_two_turns_are_two_words(tmp_path):
+    rows = [{"prompt": "a", "response": "b"}] * 4
+    prepared = prepare(write(tmp_path, rows), TextOptions("words"), SPLIT)
+    assert prepared.sequences.vocabulary.tokens == (
+        "<eos>", "a", "b", "<|assistant|>", "<|user|>", "<|end|>",
+    )  # fmt: skip
+    assert shown(prepared, 0) == "<|user|>a<eos><|end|><|assistant|>B<EOS><|END|>"
+
+
 def test_a_damaged_mask_is_refused(tmp_path):
     prepared = prepare(write(tmp_path, ASKED), TextOptions("bytes"), SPLIT)
     mask = prepared.sequences.loss_mask

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,9 +43,25 @@ class Document(NamedTuple):
     turns: list[Turn]
 
     @property
-    def text(self) -> str:
-        """All that it says."""
-        return "".join(turn.text for turn in self.turns)
+    def texts(self) -> list[str]:
+        """What is said in each turn."""
+        return [turn.text for turn in self.turns]
+
+    @property
+    def characters(self) -> int:
+        """In all turns."""
+        return sum(map(len, self.texts))
+
+    def first(self, share: float) -> list[str]:
+        """The beginning of what is said, in whole words: a share of the characters."""
+        left, found = round(share * self.characters), []
+        for text in self.texts:
+            head = text[:left]
+            if len(head) < len(text):
+                head = head[: max(head.rfind(" "), head.rfind("\n")) + 1] or head
+            found.append(head)
+            left -= len(head)
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +101,15 @@ def read_text(source: Any, options: TextOptions, split: SplitOptions) -> Text:
         ValueError: if a file is no text, or there is nothing in it.
     """
     everything = list(_documents(source, options))
-    documents = [document for document in everything if document.text]
+    documents = [document for document in everything if document.characters]
     if not documents:
         raise ValueError(f"{_name(source)} holds no text; name a file that does.")
     given = {document.part for document in documents} == set(PARTS)
     roles = sorted({turn.role for document in documents for turn in document.turns if turn.role})
     how = tokenization(
         options.tokenizer,
-        list(_learned_from(documents, split, given)),
-        [document.text for document in documents],
+        list(itertools.chain.from_iterable(_learned_from(documents, split, given))),
+        [text for document in documents for text in document.texts],
         size=options.bpe_size,
         min_count=options.min_count,
         special=[speaker(role) for role in roles] + [END_OF_TURN] * bool(roles),
@@ -104,8 +121,7 @@ def read_text(source: Any, options: TextOptions, split: SplitOptions) -> Text:
     lengths = [len(ids) for _, ids, _ in kept]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     parts = [PARTS.index(document.part) for document, _, _ in kept]
-    empty = [document for document in everything if not document.text]
-    silent = sum(not document.turns for document in empty) if roles else 0
+    silent = sum(not document.turns for document in everything)
     dropped = {"empty": len(everything) - len(kept) - silent, "without response": silent}
     return Text(
         np.concatenate([ids for _, ids, _ in kept]),
@@ -114,12 +130,14 @@ def read_text(source: Any, options: TextOptions, split: SplitOptions) -> Text:
         how,
         pl.Series([document.name for document, _, _ in kept], dtype=pl.String),
         cuts_between(np.repeat(np.array(parts, np.int8), lengths), offsets) if given else None,
-        sum(len(document.text) for document in documents),
+        sum(document.characters for document in documents),
         {reason: count for reason, count in dropped.items() if count},
     )
 
 
-def _learned_from(documents: Sequence[Document], split: SplitOptions, given: bool) -> Iterator[str]:
+def _learned_from(
+    documents: Sequence[Document], split: SplitOptions, given: bool
+) -> Iterator[list[str]]:
     """What a vocabulary may be learned from: nothing that is held out, as far as that is known.
 
     The end of each text of a split by position is known only by its characters. The two last tokens
@@ -127,26 +145,19 @@ def _learned_from(documents: Sequence[Document], split: SplitOptions, given: boo
     """
     how = split.split
     if given and how is None:
-        yield from (document.text for document in documents if document.part == "train")
+        yield from (document.texts for document in documents if document.part == "train")
     elif how == "sequences" or (how is None and len(documents) > 1):
-        held_out = set(
-            np.concatenate(
-                drawn_sequences(
-                    len(documents),
-                    validation=split.validation_share,
-                    test=split.test_share,
-                    seed=split.seed,
-                )
-            ).tolist()
+        drawn = drawn_sequences(
+            len(documents),
+            validation=split.validation_share,
+            test=split.test_share,
+            seed=split.seed,
         )
-        yield from (document.text for i, document in enumerate(documents) if i not in held_out)
-    elif how == "last":
-        yield from (document.text for document in documents)
+        held_out = set(np.concatenate(drawn).tolist())
+        yield from (document.texts for i, document in enumerate(documents) if i not in held_out)
     else:
-        share = 1 - split.validation_share - split.test_share
-        for document in documents:
-            first = document.text[: round(share * len(document.text))]
-            yield first[: max(first.rfind(" "), first.rfind("\n")) + 1] or first  # Whole words.
+        held_out_share = split.validation_share + split.test_share if how != "last" else 0.0
+        yield from (document.first(1 - held_out_share) for document in documents)
 
 
 def _encode(document: Document, how: Tokenization) -> tuple[np.ndarray, np.ndarray]:
