@@ -6,7 +6,7 @@ import jax
 import polars as pl
 import pytest
 
-from farzi import config
+from farzi import config, models
 from farzi.distillation import Recipe
 from farzi.hypergradients import (
     Auto,
@@ -51,6 +51,29 @@ def test_data_that_are_still_to_be_prepared(write):
     assert (read.data.tokens, read.data.questions) == (50, 7)
     assert read.make_learner(jax.random.key(0)).embedding.shape == (50, 8)
     assert config.read(write(SIZES)).data.questions is None
+
+
+@pytest.mark.parametrize(
+    ("architecture", "options", "kind"),
+    [
+        ("sasrec", "heads = 2", models.SASRec),
+        ("gru4rec", "hidden = 5", models.GRU4Rec),
+        ("fmlp", "", models.FMLPRec),
+        ("transformer", "heads = 2\nrotary = true", models.Transformer),
+        ("lstm", "", models.LSTM),
+    ],
+)
+def test_every_architecture_can_be_asked_for(write, architecture, options, kind):
+    text = f'[learner]\narchitecture = "{architecture}"\nwidth = 8\nlayers = 3\n{options}\n'
+    learner = config.read(write(SIZES + text)).make_learner(jax.random.key(0))
+    assert type(learner) is kind
+    assert learner.embedding.shape == (50, 8)
+    assert len(learner.cells if hasattr(learner, "cells") else learner.blocks) == 3
+    if kind is models.GRU4Rec:
+        assert learner.cells[0].hidden_size == 5
+    if kind is models.Transformer:
+        assert learner.positions is None
+        assert learner.blocks[0].attention.num_heads == 2
 
 
 def test_what_is_written_is_what_is_read(write):
@@ -130,6 +153,15 @@ def test_auto_takes_its_budget_from_the_section_memory(write):
         ("[recipe]\nadjoint = 3", 'adjoint is 3; use the name of a strategy, such as "StoreSt'),
         ('[recipe]\nadjoint = "Checkpoints"', "'Checkpoints', to which .*recipe. adjoint is set"),
         ('[learner]\narchitecture = "rnn"', "architecture is 'rnn'; use \"sasrec\""),
+        (
+            '[learner]\narchitecture = "lstm"\nheads = 2',
+            "heads is set, but lstm has none; leave it out, or use sasrec or transformer",
+        ),
+        (
+            "[learner]\nhidden = 9",
+            "hidden is set, but sasrec has none; leave it out, or use gru4rec",
+        ),
+        ("[learner]\nrotary = 1", 'rotary is 1; use true or false or "none"'),
         ("[learner]\nheads = 3", "heads is 3, which does not divide the width 64"),
         ("[learner]\nlayers = 0", "layers is 0; use a whole number from 1 up"),
         ("[learner]\ndropout = 1.0", "dropout is 1.0; use a share"),

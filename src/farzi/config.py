@@ -1,7 +1,7 @@
-"""The configuration of a run: one TOML file, each of whose keys is known and checked.
+"""Reads the configuration of a run: one TOML file, each of whose keys is known and checked.
 
-Every section is a dataclass, whose fields are the keys and whose types say what a key may be. TOML
-has no word for "nothing": a setting that may be `None` is set to it by "none".
+Every section is a dataclass in `farzi.sections`, whose fields are the keys and whose types say what
+a key may be. TOML has no word for "nothing": a setting that may be `None` is set to it by "none".
 """
 
 from __future__ import annotations
@@ -12,143 +12,21 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import MISSING, dataclass, field, fields
-from functools import cached_property
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from jaxtyping import PRNGKeyArray
-
 from farzi import hypergradients
-from farzi.data import Split, flights, leave_last_out
-from farzi.distillation import Recipe
 from farzi.hypergradients import Adjoint, Auto
-from farzi.hypergradients.budget import parse_bytes
-from farzi.models import Learner, SASRec
-from farzi.preparing.folder import load_prepared
+from farzi.sections import Config, MemoryConfig
 
 _STRATEGIES = ("Checkpointed", "PaperAdam", "Reversible", "StoreStates", "Truncated", "Unrolled")
-_IN_WORDS = {int: "a whole number", float: "a number", str: "text in quotation marks"}
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is distilled: a data set, or the size of one that is still to be prepared.
-
-    Attributes:
-        name: of a packaged data set.
-        folder: that `farzi prepare` wrote.
-        vocabulary: how many tokens there will be.
-        validation_questions: how many questions a validation will ask.
-    """
-
-    name: Literal["flights"] | None = None
-    folder: str | None = None
-    vocabulary: int | None = None
-    validation_questions: int | None = None
-
-    def __post_init__(self) -> None:
-        if [self.name, self.folder, self.vocabulary].count(None) != 2:
-            raise ValueError(
-                'give one of name = "flights", folder = "prepared" and vocabulary = (a number)'
-            )
-        if self.vocabulary is None and self.validation_questions is not None:
-            raise ValueError("the data have their own validation_questions; leave the key out")
-        _check_positive(self, "vocabulary", "validation_questions")
-
-    @cached_property
-    def split(self) -> Split | None:
-        """The data set, split; None for one that is still to be prepared."""
-        if self.folder is not None:
-            return load_prepared(self.folder).split
-        return None if self.name is None else leave_last_out(flights())
-
-    @property
-    def tokens(self) -> int:
-        """Size of the vocabulary."""
-        if self.split is not None:
-            return len(self.split.train.vocabulary)
-        assert self.vocabulary is not None
-        return self.vocabulary
-
-    @property
-    def questions(self) -> int | None:
-        """Number of validation questions, if known."""
-        return self.validation_questions if self.split is None else len(self.split.validation)
-
-
-@dataclass(frozen=True)
-class LearnerConfig:
-    """The learner that the data are made for; it reads as much as the recipe's `context`.
-
-    Attributes:
-        architecture: its kind.
-        width: size of an embedding and of every hidden state.
-        layers: number of blocks.
-        heads: attention heads a block.
-        dropout: share of entries dropped in training.
-    """
-
-    architecture: Literal["sasrec"] = "sasrec"
-    width: int = 64
-    layers: int = 2
-    heads: int = 1
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        _check_positive(self, "width", "layers", "heads")
-        if self.width % self.heads:
-            raise ValueError(f"heads is {self.heads}, which does not divide the width {self.width}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; use a share from 0 to below 1")
-
-
-@dataclass(frozen=True)
-class MemoryConfig:
-    """How much memory a run may take.
-
-    Attributes:
-        budget: such as "4 GB"; what the device has left if not given.
-    """
-
-    budget: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.budget is not None:
-            parse_bytes(self.budget)
-
-
-@dataclass(frozen=True)
-class Config:
-    """A run.
-
-    Attributes:
-        data, learner, recipe, memory: one a section.
-    """
-
-    data: DataConfig
-    learner: LearnerConfig = field(default_factory=LearnerConfig)
-    recipe: Recipe = field(default_factory=Recipe)
-    memory: MemoryConfig = field(default_factory=MemoryConfig)
-
-    def __post_init__(self) -> None:
-        if self.recipe.length > self.recipe.context:
-            raise ValueError(
-                f"[recipe] length is {self.recipe.length}, but the learner reads no more than "
-                f"context, {self.recipe.context}; raise context or lower length"
-            )
-
-    def make_learner(self, key: PRNGKeyArray) -> Learner:
-        """The learner with random initial weights."""
-        return SASRec(
-            self.data.tokens,
-            width=self.learner.width,
-            layers=self.learner.layers,
-            heads=self.learner.heads,
-            length=self.recipe.context,
-            dropout=self.learner.dropout,
-            key=key,
-        )
+_IN_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text in quotation marks",
+}
 
 
 def read(path: Path, memory_budget: str | None = None) -> Config:
@@ -304,10 +182,3 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     else:
         advice = f"there are {', '.join(known)}"
     return f"there is no {what}; {advice}"
-
-
-def _check_positive(section: Any, *keys: str) -> None:
-    for key in keys:
-        value = getattr(section, key)
-        if value is not None and value < 1:
-            raise ValueError(f"{key} is {value}; use a whole number from 1 up")

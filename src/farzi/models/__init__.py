@@ -1,5 +1,7 @@
 """The learners, one architecture a file."""
 
+from farzi.models.fmlp import FMLPRec
+from farzi.models.gru4rec import GRU4Rec
 from farzi.models.learner import (
     Learner,
     Masked,
@@ -10,13 +12,19 @@ from farzi.models.learner import (
     is_soft,
     logits,
 )
+from farzi.models.lstm import LSTM
 from farzi.models.sasrec import SASRec
+from farzi.models.transformer import Transformer
 
 __all__ = [
+    "LSTM",
+    "FMLPRec",
+    "GRU4Rec",
     "Learner",
     "Masked",
     "SASRec",
     "Tokens",
+    "Transformer",
     "embed",
     "hard_tokens",
     "hidden_states",

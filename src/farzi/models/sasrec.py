@@ -12,42 +12,9 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Float, PRNGKeyArray
 
-
-class Block(eqx.Module):
-    """Self-attention, then a feed-forward layer at each place; both add to what they read."""
-
-    attention_norm: eqx.nn.LayerNorm
-    attention: eqx.nn.MultiheadAttention
-    feed_norm: eqx.nn.LayerNorm
-    expand: eqx.nn.Linear
-    contract: eqx.nn.Linear
-    dropout: eqx.nn.Dropout
-
-    def __init__(self, width: int, heads: int, dropout: float, *, key: PRNGKeyArray):
-        attention, expand, contract = jax.random.split(key, 3)
-        self.attention_norm = eqx.nn.LayerNorm(width)
-        self.attention = eqx.nn.MultiheadAttention(heads, width, key=attention)
-        self.feed_norm = eqx.nn.LayerNorm(width)
-        self.expand = eqx.nn.Linear(width, width, key=expand)
-        self.contract = eqx.nn.Linear(width, width, key=contract)
-        self.dropout = eqx.nn.Dropout(dropout)
-
-    def __call__(
-        self,
-        x: Float[Array, "time width"],
-        mask: Bool[Array, "time time"],
-        key: PRNGKeyArray | None,
-    ) -> Float[Array, "time width"]:
-        """One block; `mask` says which place may look at which."""
-        keys = (None, None) if key is None else jax.random.split(key)
-        read = jax.vmap(self.attention_norm)(x)
-        attended = self.attention(read, read, read, mask=mask)
-        x = x + self.dropout(attended, key=keys[0], inference=key is None)
-        read = jax.vmap(self.feed_norm)(x)
-        fed = jax.vmap(self.contract)(jax.nn.relu(jax.vmap(self.expand)(read)))
-        return x + self.dropout(fed, key=keys[1], inference=key is None)
+from farzi.models.blocks import Block, check_heads, check_length
 
 
 class SASRec(eqx.Module):
@@ -83,10 +50,7 @@ class SASRec(eqx.Module):
         dropout: float = 0.0,
         key: PRNGKeyArray,
     ):
-        if width % heads:
-            raise ValueError(
-                f"width {width} cannot be shared by {heads} heads; use a multiple of {heads}."
-            )
+        check_heads(width, heads)
         items, places, *blocks = jax.random.split(key, 2 + layers)
         # Small, so that the first scores are nearly even and the first steps count: with three
         # times as much, data distilled for short trainings are clearly worse (docs/decisions.md).
@@ -105,11 +69,7 @@ class SASRec(eqx.Module):
             ValueError: if the sequence is longer than the positions this model knows.
         """
         time = embedded.shape[0]
-        if time > len(self.positions):
-            raise ValueError(
-                f"the sequence has {time} places but this SASRec knows {len(self.positions)}; "
-                "cut the sequence or build the model with a larger `length`."
-            )
+        check_length(time, len(self.positions), "SASRec")
         keys = [None] * (1 + len(self.blocks))
         if key is not None:
             keys = list(jax.random.split(key, len(keys)))
