@@ -71,6 +71,28 @@ def test_no_questions_have_no_metrics():
         ranking_metrics(np.array([]))
 
 
+@pytest.mark.parametrize("length", [2, 6])
+def test_what_was_seen_is_left_out_of_the_ranking(length):
+    """Against a ranking of the other tokens by hand; the history is longer than what is read."""
+    rng = np.random.default_rng(0)
+    lists = [rng.integers(9, size=size).tolist() for size in (1, 3, 6, 6)]
+    contexts = Sequences.from_lists(lists, Vocabulary(tuple("abcdefghi")))
+    # One target that was never seen, one that was.
+    targets = [next(set(range(9)) - set(ids) for ids in [one]).pop() for one in lists]
+    targets[3] = lists[3][0]
+    held_out = HeldOut(contexts, np.array(targets, np.int32))
+    model = SASRec(9, width=8, layers=1, length=6, key=jax.random.key(0))
+    questions = Questions.of(held_out, length, leave_out_seen=True)
+    got = np.asarray(eqx.filter_jit(rank_targets)(model, questions))
+    everything = np.asarray(rank_targets(model, Questions.of(held_out, length)))
+    for ids, target, rank in zip(lists, targets, got, strict=True):
+        scores = np.asarray(logits(model, jnp.array([ids[-length:]]))[0, -1])
+        others = [scores[token] for token in range(9) if token == target or token not in ids]
+        assert rank == 1 + sum(score > scores[target] for score in others)
+    assert (got <= everything).all()
+    assert (got < everything).any()
+
+
 def test_questions_are_the_last_events_of_each_context():
     contexts = Sequences.from_lists([[0, 1, 2, 3], [4]], Vocabulary(tuple("abcde")))
     questions = Questions.of(HeldOut(contexts, np.array([4, 0], np.int32)), length=3)

@@ -66,16 +66,31 @@ class Questions(eqx.Module):
     Attributes:
         contexts: the last events before each target, int32 `[questions, time]`, padded right.
         targets: int32 `[questions]`.
+        seen: tokens that no learner may answer with, but where they are the target: all those of
+            the whole history, int32 `[questions, events]`, padded right. None if all are allowed.
     """
 
     contexts: Int[Array, "questions time"]
     targets: Int[Array, " questions"]
+    seen: Int[Array, "questions events"] | None = None
 
     @classmethod
-    def of(cls, held_out: HeldOut, length: int) -> Questions:
-        """The last `length` events of each context, and its target."""
+    def of(cls, held_out: HeldOut, length: int, *, leave_out_seen: bool = False) -> Questions:
+        """The last `length` events of each context, and its target.
+
+        Args:
+            held_out: the questions.
+            length: events that a learner reads.
+            leave_out_seen: rank only tokens that do not occur in the context, however long that is,
+                as is usual for items that nobody takes twice. A target that does occur is ranked
+                among them.
+        """
         contexts = last_events(held_out.contexts, length)
-        return cls(jnp.asarray(contexts), jnp.asarray(held_out.targets))
+        seen = None
+        if leave_out_seen:
+            most = int(held_out.contexts.lengths.max(initial=1))
+            seen = jnp.asarray(last_events(held_out.contexts, most))
+        return cls(jnp.asarray(contexts), jnp.asarray(held_out.targets), seen)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -84,12 +99,14 @@ class Questions(eqx.Module):
 def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " questions"]:
     """Expected rank of each target under the learner, in chunks of `CHUNK` questions."""
 
-    def chunk(rows: tuple[Array, Array]) -> Array:
-        contexts, targets = rows
-        hidden = hidden_states(learner, contexts)
-        last = jnp.sum(contexts >= 0, axis=1) - 1
+    def chunk(asked: Questions) -> Array:
+        hidden = hidden_states(learner, asked.contexts)
+        last = jnp.sum(asked.contexts >= 0, axis=1) - 1
         picked = jnp.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
-        return ranks(picked @ learner.embedding.T, targets)
+        scores = picked @ learner.embedding.T
+        if asked.seen is not None:
+            scores = _without_seen(scores, asked.seen, asked.targets)
+        return ranks(scores, asked.targets)
 
     count = len(questions)
     size = min(CHUNK, count)
@@ -98,9 +115,24 @@ def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " quest
         lambda leaf: jnp.concatenate(
             [leaf, jnp.repeat(leaf[:1], chunks * size - count, axis=0)]
         ).reshape(chunks, size, *leaf.shape[1:]),
-        (questions.contexts, questions.targets),
+        questions,
     )
     return jax.lax.map(chunk, padded).reshape(-1)[:count]
+
+
+def _without_seen(
+    scores: Float[Array, "questions vocab"],
+    seen: Int[Array, "questions events"],
+    targets: Int[Array, " questions"],
+) -> Float[Array, "questions vocab"]:
+    """The scores, least for what was seen and is not the target; a NaN stays one."""
+    left_out = (seen >= 0) & (seen != targets[:, None])
+    # Beyond the vocabulary there is nothing to be set, and negative places count from the end.
+    places = jnp.where(left_out, seen, scores.shape[1])
+    rows = jnp.arange(len(scores))[:, None]
+    low = jnp.where(jnp.isnan(scores), scores, -jnp.inf)
+    hidden = jnp.zeros(scores.shape, bool).at[rows, places].set(True, mode="drop")
+    return jnp.where(hidden, low, scores)
 
 
 def language_metrics(learner: Learner, rows: Windows, *, batch_size: int = 64) -> dict[str, float]:
