@@ -12,6 +12,9 @@ import optax
 import pytest
 from jaxtyping import install_import_hook
 
+# Needs PyTorch, which no test does; pytest would import it to look for doctests.
+collect_ignore = ["record_torch_twins.py"]
+
 # Kept between runs and ignored by git: a suite of small programs spends its time compiling them.
 CACHE = Path(__file__).parents[1] / ".cache"
 
