@@ -9,7 +9,7 @@ import farzi
 
 SOURCE = Path(farzi.__file__).parent
 LAYERS = [
-    {"data", "plain_text"},
+    {"data", "files", "plain_text"},
     {"preparing"},
     {"models"},
     {"losses", "hypergradients"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"cli"},
     {"__main__"},
 ]
-WITHOUT_JAX = {"data", "plain_text", "preparing", "report", "progress", "cli"}
+WITHOUT_JAX = {"data", "files", "plain_text", "preparing", "report", "progress", "cli"}
 
 
 def layer(path: Path) -> str:

@@ -17,7 +17,7 @@ from farzi.distillation import MetaMatching, distill
 from farzi.distilled import Factored
 from farzi.hypergradients import StoreStates
 from farzi.losses import next_token_loss
-from farzi.metrics import Questions, language_metrics
+from farzi.metrics import Questions, Text, language, language_metrics
 from farzi.models import Masked, hard_tokens, logits
 from farzi.training import Training, train
 
@@ -124,7 +124,7 @@ def test_prompts_are_not_learned():
             sequences, loss_mask=np.tile(np.arange(9) < 4, len(sequences))
         )
         return [
-            language_metrics(learner, windows(asked, 8))["loss"] for asked in (split.train, prompts)
+            language_metrics(learner, Text.of(asked, 8))["loss"] for asked in (split.train, prompts)
         ]
 
     answers, prompts = losses(split.train)
@@ -153,18 +153,22 @@ def test_distilled_conversations_keep_the_mask_of_what_they_start_from(tmp_path)
     np.testing.assert_array_equal(tokens.loss_mask, mask)
 
 
-def test_perplexity_counts_tokens_and_not_batches():
+def test_perplexity_counts_tokens_and_not_batches(monkeypatch):
     sequences = dataclasses.replace(conversations(7), loss_mask=None)
     learner = toy_log.bigrams(jax.random.key(0))
-    rows = windows(sequences, 5)
-    whole = language_metrics(learner, rows)
+    text = Text.of(sequences, 5, stride=5)
+    whole = language_metrics(learner, text)
     assert whole["tokens"] == 7 * 8
-    for batch_size in (1, 5, 100):
-        parts = language_metrics(learner, rows, batch_size=batch_size)
-        assert parts == pytest.approx(whole, rel=1e-6)
-    assert whole["loss"] == pytest.approx(float(_mean_loss(learner, rows)), rel=1e-5)
+    for batch in (1, 5, 100):
+        monkeypatch.setattr(language, "BATCH", batch)
+        jax.clear_caches()
+        assert language_metrics(learner, text) == pytest.approx(whole, rel=1e-6)
+        assert -float(text.score(learner)) == pytest.approx(whole["loss"], rel=1e-5)
+    assert whole["loss"] == pytest.approx(
+        float(_mean_loss(learner, windows(sequences, 8))), rel=1e-5
+    )
     assert whole["perplexity"] == pytest.approx(np.exp(whole["loss"]))
-    asked = language_metrics(learner, windows(conversations(7), 5))
+    asked = language_metrics(learner, Text.of(conversations(7), 5))
     assert asked["tokens"] == 7 * 4
 
 
@@ -175,10 +179,10 @@ def _mean_loss(learner, rows):
 def test_nothing_to_predict_and_broken_learners_are_refused():
     learner = toy_log.bigrams(jax.random.key(0))
     with pytest.raises(ValueError, match="no token is asked for"):
-        language_metrics(learner, windows(conversations(2).trim(8), 5))
+        Text.of(conversations(2).trim(8), 5)
     broken = eqx.tree_at(lambda one: one.matrix, learner, learner.matrix * jnp.nan)
     with pytest.raises(ValueError, match="not finite; train with a smaller"):
-        language_metrics(broken, windows(conversations(2), 5))
+        language_metrics(broken, Text.of(conversations(2), 5))
 
 
 def test_parts_are_what_is_held_out():

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from farzi import metrics
 from farzi.data import HeldOut, Sequences, Vocabulary
-from farzi.metrics import Questions, rank_targets, ranking_metrics, ranks
+from farzi.metrics import Questions, rank_targets, ranking, ranking_metrics, ranks
 from farzi.models import SASRec, logits
 
 VOCABULARY = 5
@@ -103,7 +102,7 @@ def test_questions_are_the_last_events_of_each_context():
 
 @pytest.mark.parametrize("chunk", [4, 5, 100])
 def test_targets_are_ranked_by_the_scores_after_the_last_event(monkeypatch, chunk):
-    monkeypatch.setattr(metrics, "CHUNK", chunk)
+    monkeypatch.setattr(ranking, "CHUNK", chunk)
     model = SASRec(VOCABULARY, width=4, layers=1, length=3, key=jax.random.key(0))
     contexts = [[0, 1, 2], [3, -1, -1], [4, 4, -1], [1, 0, 1], [2, 3, -1]] * 2
     targets = jnp.array([0, 1, 2, 3, 4, 4, 3, 2, 1, 0])

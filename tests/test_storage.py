@@ -9,7 +9,8 @@ import safetensors.numpy
 
 from farzi.data import Vocabulary
 from farzi.distilled import Factored
-from farzi.storage import TENSORS, VOCABULARY, DistilledData, load, write_atomically
+from farzi.files import write_atomically
+from farzi.storage import TENSORS, VOCABULARY, DistilledData, load
 from farzi.training import LearnerRecipe
 
 LEARNER = LearnerRecipe(steps=30, rate=0.01, eps=1e-4, batch_size=7)

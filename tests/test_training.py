@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from farzi import training
 from farzi.data import Sequences, Vocabulary, windows
 from farzi.metrics import Questions, rank_targets, ranking_metrics
 from farzi.models import SASRec
-from farzi.training import Training, train, validation_scores
+from farzi.training import Training, runs, train, validation_scores
 
 VOCABULARY, LENGTH = 12, 4
 # Each row counts upwards from its number, and begins again after the last token.
@@ -63,16 +62,16 @@ def test_windows_train_like_the_rows_that_they_stand_for(monkeypatch):
     np.testing.assert_allclose(gathered.losses, together.losses, rtol=1e-6)
     assert largest_difference(gathered.learners, together.learners) < 1e-6
     # Three steps at a time: other dropout, the same batches.
-    monkeypatch.setattr(training, "LARGEST", 3 * 2 * 5 * (LENGTH + 1))
+    monkeypatch.setattr(runs, "LARGEST", 3 * 2 * 5 * (LENGTH + 1))
     asked = []
-    original = training.batch_order
+    original = runs.batch_order
     monkeypatch.setattr(
-        training, "batch_order", lambda *a, **k: asked.append(original(*a, **k)) or asked[-1]
+        runs, "batch_order", lambda *a, **k: asked.append(original(*a, **k)) or asked[-1]
     )
     in_portions = run(tokens=rows, rates=[0.01], seeds=[0])
     assert {order.shape for order in asked} == {(6, 5), (4, 5)}
     np.testing.assert_array_equal(
-        np.concatenate(asked), original(12, 5, 20, seed=[training._BATCHES, 0])
+        np.concatenate(asked), original(12, 5, 20, seed=[runs._BATCHES, 0])
     )
     np.testing.assert_allclose(in_portions.losses[:, 0], together.losses[:, 0], rtol=0.1)
 
@@ -125,5 +124,5 @@ def test_a_training_of_nothing_is_refused(setting):
 
 
 def test_every_run_needs_a_rate_and_a_seed():
-    with pytest.raises(ValueError, match="2 rates and 1 seeds"):
+    with pytest.raises(ValueError, match="2 rates, 1 seeds"):
         run(rates=[0.01, 0.02], seeds=[0])

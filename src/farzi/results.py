@@ -19,7 +19,7 @@ from scipy import stats
 
 from farzi.distillation import Distillation, Recipe
 from farzi.evaluation import Outcome
-from farzi.storage import write_atomically
+from farzi.files import write_atomically
 
 _PACKAGES = ("farzi", "jax", "jaxlib", "equinox", "optax", "numpy", "polars")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from jaxtyping import Array, Float
 
 from farzi.data import Vocabulary
 from farzi.distilled import Factored
+from farzi.files import write_atomically
 from farzi.models import Tokens
 from farzi.training import LearnerRecipe
 
@@ -167,25 +166,3 @@ def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: int) -> None:
         raise ValueError(
             f"{folder / TENSORS} holds numbers that are not finite; save or copy it again."
         )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at `path` in one step, so that no reader ever sees a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

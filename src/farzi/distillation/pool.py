@@ -77,10 +77,10 @@ def expert_pool(
         seed: of the first run; the others follow.
     """
     seeds = range(seed, seed + trajectories)
-    runs = Runs.start(make_learner, training.optimizer, rates=[rate] * trajectories, seeds=seeds)
+    runs = Runs.start(make_learner, training, rates=[rate] * trajectories, seeds=seeds)
     checkpoints = []
     while runs.step < training.max_steps:
-        runs, _ = runs.advance(tokens, training.batch_size, training.evaluate_every)
+        runs, _ = runs.advance(tokens, training.evaluate_every)
         checkpoints.append(runs.learners)
     joined = jax.tree.map(
         lambda *leaves: jnp.concatenate(leaves) if eqx.is_array(leaves[0]) else leaves[0],

@@ -1,19 +1,19 @@
-"""How well held-out events are ranked, among ALL tokens, and how likely held-out text is."""
+"""How well held-out events are ranked, among ALL tokens."""
 
 from __future__ import annotations
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from farzi.data import HeldOut, Windows, last_events
-from farzi.losses import token_losses
-from farzi.models import Learner, Tokens, hard_tokens, hidden_states
+from farzi.data import HeldOut, last_events
+from farzi.metrics.batches import in_batches
+from farzi.models import Learner, hidden_states
+from farzi.models.chunks import FEWEST, LARGEST
 
 CHUNK = 2048
-"""Questions scored at a time; bounds the memory of an evaluation."""
+"""The most questions that are scored at a time; fewer where a vocabulary is large."""
 
 
 def ranks(
@@ -92,12 +92,25 @@ class Questions(eqx.Module):
             seen = jnp.asarray(last_events(held_out.contexts, most))
         return cls(jnp.asarray(contexts), jnp.asarray(held_out.targets), seen)
 
+    measure = "NDCG@10"
+
     def __len__(self) -> int:
         return len(self.targets)
 
+    def score(self, learner: Learner) -> Float[Array, ""]:
+        """NDCG@10; NaN where a score is."""
+        rank = rank_targets(learner, self)
+        gain = jnp.where(rank <= 10, 1 / jnp.log2(1 + rank), 0.0)
+        return jnp.where(jnp.any(jnp.isnan(rank)), jnp.nan, jnp.mean(gain))
+
+    @staticmethod
+    def told(score: float) -> str:
+        """A score in words."""
+        return f"NDCG@10 {score:.3f}"
+
 
 def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " questions"]:
-    """Expected rank of each target under the learner, in chunks of `CHUNK` questions."""
+    """Expected rank of each target under the learner, for a chunk of the questions at a time."""
 
     def chunk(asked: Questions) -> Array:
         hidden = hidden_states(learner, asked.contexts)
@@ -108,16 +121,7 @@ def rank_targets(learner: Learner, questions: Questions) -> Float[Array, " quest
             scores = _without_seen(scores, asked.seen, asked.targets)
         return ranks(scores, asked.targets)
 
-    count = len(questions)
-    size = min(CHUNK, count)
-    chunks = -(-count // size)
-    padded = jax.tree.map(
-        lambda leaf: jnp.concatenate(
-            [leaf, jnp.repeat(leaf[:1], chunks * size - count, axis=0)]
-        ).reshape(chunks, size, *leaf.shape[1:]),
-        questions,
-    )
-    return jax.lax.map(chunk, padded).reshape(-1)[:count]
+    return in_batches(chunk, questions, min(CHUNK, max(LARGEST // len(learner.embedding), FEWEST)))
 
 
 def _without_seen(
@@ -133,40 +137,3 @@ def _without_seen(
     low = jnp.where(jnp.isnan(scores), scores, -jnp.inf)
     hidden = jnp.zeros(scores.shape, bool).at[rows, places].set(True, mode="drop")
     return jnp.where(hidden, low, scores)
-
-
-def language_metrics(learner: Learner, rows: Windows, *, batch_size: int = 64) -> dict[str, float]:
-    """How well a learner predicts text: `loss` in nats a token, `perplexity`, and `tokens`.
-
-    Perplexity is `exp(sum of losses / number of tokens)`, never a mean of means. Tokens that the
-    loss mask leaves out, such as prompts, are read and not counted.
-
-    Args:
-        learner: the model.
-        rows: held-out text; each row is read by itself, its first token is not asked for.
-        batch_size: rows scored at a time.
-
-    Raises:
-        ValueError: if there is nothing to predict, or a loss is not finite.
-    """
-    total = tokens = 0.0
-    for first in range(0, len(rows), batch_size):
-        # The last batch is filled up with rows that do not count, so that one program serves all.
-        batch = np.minimum(np.arange(first, first + batch_size), len(rows) - 1)
-        scored = _token_losses(learner, hard_tokens(rows, batch))
-        counted = slice(min(batch_size, len(rows) - first))
-        losses, weights = (np.asarray(one, np.float64)[counted] for one in scored)
-        total += float(losses.sum())
-        tokens += float(weights.sum())
-    if not tokens:
-        raise ValueError("no token is asked for, so none can be predicted; give longer sequences.")
-    if not np.isfinite(total):
-        raise ValueError(
-            "the loss of the held-out tokens is not finite; train with a smaller learning rate."
-        )
-    return {"loss": total / tokens, "perplexity": float(np.exp(total / tokens)), "tokens": tokens}
-
-
-@eqx.filter_jit
-def _token_losses(learner: Learner, tokens: Tokens) -> tuple[Array, Array]:
-    return token_losses(learner, tokens)
