@@ -20,9 +20,8 @@ from farzi.data import flights, leave_last_out, windows
 from farzi.demo import Plan
 from farzi.distillation import Pool, Recipe, distill
 from farzi.distillation.pool import expert_pool
-from farzi.evaluation import Arm, Outcome, evaluate
-from farzi.metrics import Questions
-from farzi.training import Training, train
+from farzi.evaluation import Arm, Outcome, Task, distilled_arm, evaluate, full_arm
+from farzi.training import Training, Validation, train
 
 PLAN = Plan()
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -51,16 +50,12 @@ def main(names: list[str]) -> None:
         sys.exit(f"unknown variant {sorted(unknown)}; there are {', '.join(VARIANTS)}.")
     split = leave_last_out(flights())
     rows = windows(split.train, PLAN.recipe.context)
-    validation = Questions.of(split.validation, PLAN.recipe.context)
-    test = Questions.of(split.test, PLAN.recipe.context)
+    task = Task.of(split, PLAN.recipe.context)
 
-    def judge(name: str, tokens: Any, training: Training) -> Outcome:
-        arm = Arm(name, tokens, sequences=0, events=0, bytes=0, training=training)
-        return evaluate(
-            arm, PLAN.make_learner, validation, test, rates=PLAN.rates, seeds=range(PLAN.seeds)
-        )
+    def judge(arm: Arm) -> Outcome:
+        return evaluate(arm, PLAN.make_learner, task, rates=PLAN.rates, seeds=range(PLAN.seeds))
 
-    full = judge("full", rows, PLAN.all)
+    full = judge(full_arm(task, PLAN.recipe.context, PLAN.all))
     reference = full.trained.best_scores.mean()
     print("| variant | retention | at 5 T | best step | seconds |")
     print("|---|--:|--:|--:|--:|")
@@ -85,16 +80,16 @@ def main(names: list[str]) -> None:
             teacher=full.trained.run(0),
             pool=pool,
         )
-        distilled = judge(name, outcome.data.tokens(), recipe.learner.training(PLAN.few))
+        distilled = judge(distilled_arm(outcome.data, recipe.learner.training(PLAN.few)))
         kept = distilled.trained.best_scores.mean() / reference
-        longer = _without_early_stopping(outcome.data, recipe, validation) / reference
+        longer = _without_early_stopping(outcome.data, recipe, task.validation) / reference
         print(
             f"| {name} | {kept:.4f} | {longer:.4f} | {outcome.best_step} | {outcome.seconds:.0f} |",
             flush=True,
         )
 
 
-def _without_early_stopping(data: Any, recipe: Recipe, validation: Questions) -> float:
+def _without_early_stopping(data: Any, recipe: Recipe, validation: Validation) -> float:
     """Validation NDCG@10 after five times the steps that the data were made for."""
     steps = 5 * recipe.inner_steps
     training = dataclasses.replace(recipe.learner.training(steps), evaluate_every=steps)

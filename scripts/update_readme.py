@@ -14,8 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from farzi.report.svg import standalone
+
 ROOT = Path(__file__).parent.parent
-STYLE = ROOT / "src" / "farzi" / "report" / "style.css"
 NAMES = {"full": "all flights", "distilled": "**distilled**", "random": "random sequences"}
 
 
@@ -28,7 +29,9 @@ def main(folder: str) -> None:
     target = ROOT / "docs" / "results"
     target.mkdir(parents=True, exist_ok=True)
     (target / "demo.json").write_text(json.dumps(content, indent=2) + "\n")
-    (target / "demo.svg").write_text(standalone(page))
+    picture = re.search(r"<svg viewBox=.*?</svg>", page, re.DOTALL)
+    assert picture is not None, "the report has no picture"
+    (target / "demo.svg").write_text(standalone(picture[0]))
     readme = ROOT / "README.md"
     filled = re.sub(
         r"(<!-- demo -->\n).*?(<!-- /demo -->)",
@@ -37,21 +40,6 @@ def main(folder: str) -> None:
         flags=re.DOTALL,
     )
     readme.write_text(filled)
-
-
-def standalone(page: str) -> str:
-    """The first picture of the report as a file of its own, for light and dark pages."""
-    picture = re.search(r"<svg viewBox=\"0 0 (\d+) (\d+)\".*?</svg>", page, re.DOTALL)
-    assert picture is not None, "the report has no picture"
-    colours = re.findall(
-        r":root \{.*?\}|@media screen and \(prefers-color-scheme: dark\) \{\s*:root \{.*?\}\s*\}",
-        STYLE.read_text(),
-        re.DOTALL,
-    )
-    style = f"<style>{' '.join(colours)} text {{ font-family: sans-serif; }}</style>"
-    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
-    size = f'{spaces} width="{picture[1]}" height="{picture[2]}"'
-    return re.sub(r"<svg ([^>]*)>", rf"<svg {size} \1>{style}", picture[0], count=1) + "\n"
 
 
 def table(content: dict[str, Any]) -> str:

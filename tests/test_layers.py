@@ -17,10 +17,11 @@ LAYERS = [
     {"training", "coresets"},
     {"storage"},
     {"distillation"},
-    {"evaluation", "planning", "sections"},
+    {"evaluation", "planning"},
+    {"sections"},
     {"config"},
     {"results", "report", "progress"},
-    {"demo"},
+    {"commands", "demo"},
     {"cli"},
     {"__main__"},
 ]

@@ -67,6 +67,49 @@ def plan(
     print(forecast)
 
 
+def train(
+    config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")],
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("trained"),
+    on: Annotated[str, tyro.conf.arg(metavar="DATA")] = "full",
+    teacher: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None,
+) -> None:
+    """Train a learner, search its learning rate, and test it.
+
+    A training that was interrupted goes on where it was when it is started again.
+
+    Args:
+        config: a TOML file such as examples/flights.toml.
+        out: folder for the learners, their scores, and results.json.
+        on: "full" data; a folder of distilled data; or a subset as large as [recipe] says: random,
+            recent, popular, longest, k-centre, facility-location, each also with "-soft" labels.
+        teacher: folder of an earlier training on all data, for subsets that need one.
+    """
+    _keep_compiled_programs()
+    from farzi.commands.train import run
+    from farzi.config import read
+
+    run(read(config), out, on=on, teacher=teacher)
+
+
+def evaluate(
+    config: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")],
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("evaluated"),
+) -> None:
+    """Compare kinds of training data: full, distilled, and subsets, on equal terms.
+
+    What was done before it was interrupted is not done again.
+
+    Args:
+        config: a TOML file such as examples/flights.toml.
+        out: folder for results.json, summary.md with its pictures, and every training.
+    """
+    _keep_compiled_programs()
+    from farzi.commands.evaluate import run
+    from farzi.config import read
+
+    run(read(config), out)
+
+
 @dataclass(frozen=True)
 class _TextOptions(TextOptions):
     """`TextOptions`, of which the command line calls the tokenizer `--text`.
@@ -157,7 +200,13 @@ def main() -> None:
     """Run the command line; what a user can mend ends with one message and exit code 1."""
     try:
         tyro.extras.subcommand_cli_from_dict(
-            {"demo": demo, "plan": plan, "prepare": prepare},
+            {
+                "demo": demo,
+                "prepare": prepare,
+                "plan": plan,
+                "train": train,
+                "evaluate": evaluate,
+            },
             prog="farzi",
             description="Shrink a log of sequences into a handful that train models as well.",
         )

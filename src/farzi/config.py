@@ -145,6 +145,11 @@ def _checked(where: str, hint: Any, value: Any) -> Any:
             if value == "none":
                 return None
             allowed.append('"none"')
+        elif typing.get_origin(kind) is tuple:
+            if isinstance(value, list):
+                (of, _) = typing.get_args(kind)
+                return tuple(_checked(f"an entry of {where}", of, one) for one in value)
+            allowed.append("a list, such as [...]")
         elif type(value) is kind:
             return value
         elif kind is float and type(value) is int:

@@ -7,26 +7,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from rich.console import Console
 from rich.progress import Progress
 
 from farzi import results, storage
-from farzi.coresets import random_rows
-from farzi.data import Sequences, Split, flights, leave_last_out, windows
+from farzi.data import Sequences, Split, flights, leave_last_out
 from farzi.distillation import Distillation, OuterStep, Recipe, distill
-from farzi.evaluation import Arm, Outcome, evaluate, stored_bytes
-from farzi.metrics import Questions
+from farzi.evaluation import (
+    Arm,
+    Outcome,
+    Task,
+    distilled_arm,
+    evaluate,
+    full_arm,
+    subset_arm,
+)
 from farzi.models import SASRec
 from farzi.progress import Stage, stages
 from farzi.report import ReportData, write_report
 from farzi.storage import DistilledData
 from farzi.training import Training
-
-_RANDOM_ARM = 301
-"""Stands before the seed of the random arm's draw, which is not the distillation's."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,8 @@ def _work(
 ) -> tuple[list[Outcome], Distillation, DistilledData]:
     """Train on all flights, on random ones, and on distilled ones."""
     recipe = plan.recipe
-    vocabulary = split.train.vocabulary
     few = recipe.learner.training(plan.few)
-    validation = Questions.of(split.validation, recipe.context)
-    test = Questions.of(split.test, recipe.context)
+    task = Task.of(split, recipe.context)
     seeds = [seed * plan.seeds + i for i in range(plan.seeds)]
 
     def judge(arm: Arm) -> Outcome:
@@ -115,64 +115,39 @@ def _work(
         outcome = evaluate(
             arm,
             plan.make_learner,
-            validation,
-            test,
+            task,
             rates=plan.rates,
             seeds=seeds,
-            on_progress=lambda step, loss, score: stage.update(step, loss=loss, score=score),
+            on_progress=lambda step, loss, score: stage.update(
+                step, loss=loss, score=task.validation.told(score)
+            ),
         )
         stage.finish()
         return outcome
 
-    full = judge(
-        Arm(
-            "full",
-            windows(split.train, recipe.context),
-            sequences=len(split.train),
-            events=split.train.events,
-            bytes=stored_bytes(split.train),
-            training=plan.all,
-        )
-    )
-    rows = windows(split.train, recipe.length)
-    drawn = rows[random_rows(rows, recipe.sequences, np.random.default_rng([_RANDOM_ARM, seed]))]
+    full = judge(full_arm(task, recipe.context, plan.all))
+    teacher = full.trained.run(0)
     random = judge(
-        Arm(
-            "random",
-            # As one-hot distributions, so that this arm and the distilled one share a program.
-            jax.nn.one_hot(drawn, len(vocabulary)),
-            sequences=len(drawn),
-            events=drawn.size,
-            bytes=stored_bytes(Sequences.from_lists(drawn, vocabulary)),
-            training=few,
-        )
+        subset_arm("random", task, recipe.sequences, recipe.length, few, teacher=teacher, seed=seed)
     )
     stage = Stage(progress, "Distil", recipe.outer_steps)
 
     def show(step: OuterStep) -> None:
-        stage.update(step.step, loss=step.loss, score=step.score)
+        score = None if step.score is None else task.validation.told(step.score)
+        stage.update(step.step, loss=step.loss, score=score)
 
     distillation = distill(
         split.train,
-        split.validation,
+        task.validation,
         plan.make_learner,
         recipe,
-        teacher=full.trained.run(0),
+        teacher=teacher,
         seed=seed,
         on_step=show,
     )
-    distillation.data.save(out / "distilled")
+    distillation.save(out / "distilled")
     data = storage.load(out / "distilled")  # What users will load is what is judged.
-    distilled = judge(
-        Arm(
-            "distilled",
-            data.tokens(),
-            sequences=recipe.sequences,
-            events=data.factors.events,
-            bytes=data.bytes,
-            training=few,
-        )
-    )
+    distilled = judge(distilled_arm(data, few))
     return [full, distilled, random], distillation, data
 
 
@@ -200,7 +175,7 @@ def _report(
             ),
         ],
         curves={
-            outcome.arm.name: {
+            outcome.name: {
                 "steps": outcome.trained.steps.tolist(),
                 "ndcg@10": outcome.trained.scores.mean(axis=1).tolist(),
             }

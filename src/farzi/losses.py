@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from farzi.models import Learner, Masked, Tokens, embed
+from farzi.models import Labelled, Learner, Masked, Tokens, embed
 from farzi.models.chunks import in_chunks
 from farzi.models.learner import LatentTokens, is_soft, read
 
@@ -35,7 +35,7 @@ def next_token_loss(
     Args:
         learner: the model.
         tokens: ids `[batch, time + 1]`, distributions `[batch, time + 1, vocab]`, latents, or one
-            of them `Masked`.
+            of them `Masked`, or ids that are `Labelled`.
         key: for dropout.
         chunk: see `token_losses`.
     """
@@ -68,7 +68,9 @@ def token_losses(
     # A soft row sums to 1 whatever the latents are, so its weight must not be differentiated.
     weights = jax.lax.stop_gradient(_weights(tokens, embedded)[:, 1:])
     targets = embedded[:, 1:]
-    mask = tokens.loss_mask if isinstance(tokens, Masked | LatentTokens) else None
+    if isinstance(tokens, Labelled):
+        targets = weights[..., None] * embed(table, tokens.labels)
+    mask = tokens.loss_mask if isinstance(tokens, Masked | LatentTokens | Labelled) else None
     if mask is not None:
         weights = jnp.where(mask[:, 1:], weights, 0)
         targets = jnp.where(mask[:, 1:, None], targets, 0)
@@ -84,7 +86,7 @@ def _weights(
     tokens: Tokens, embedded: Float[Array, "batch time width"]
 ) -> Float[Array, "batch time"]:
     """Weight of each place, whatever its mask: 1, or 0 for padding."""
-    if isinstance(tokens, Masked):
+    if isinstance(tokens, Masked | Labelled):
         tokens = tokens.tokens
     if isinstance(tokens, LatentTokens):
         return jnp.ones_like(embedded[..., 0])

@@ -33,13 +33,13 @@ class Stage:
         self._progress = progress
         self._task = progress.add_task(name, total=steps, loss="", score="")
 
-    def update(self, step: int, *, loss: float | None = None, score: float | None = None) -> None:
+    def update(self, step: int, *, loss: float | None = None, score: str | None = None) -> None:
         """Show how far the stage is; what is not given stays as it was."""
         shown = {}
         if loss is not None:
             shown["loss"] = f"loss {loss:.3f}"
         if score is not None:
-            shown["score"] = f"validation NDCG@10 {score:.3f}"
+            shown["score"] = f"validation {score}"
         self._progress.update(self._task, completed=step, **shown)
 
     def finish(self) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from rich.table import Table
 from scipy import stats
 
 from farzi.distillation import Distillation, Recipe
-from farzi.evaluation import Outcome
+from farzi.evaluation import LOWER_IS_BETTER, Outcome
 from farzi.files import write_atomically
 
+BOX = box.SIMPLE_HEAD
 _PACKAGES = ("farzi", "jax", "jaxlib", "equinox", "optax", "numpy", "polars")
 
 
@@ -50,7 +51,7 @@ def assemble(
     return {
         "dataset": dataset,
         "task": task,
-        "arms": [_arm(outcome, outcomes[0], architecture) for outcome in outcomes],
+        "arms": [arm_entry(outcome, outcomes[0], architecture) for outcome in outcomes],
         "distillation": {
             "seconds": distillation.seconds,
             # A start from real sequences needs one training on all data first.
@@ -59,33 +60,52 @@ def assemble(
             "inner_steps": recipe.inner_steps,
             "peak_bytes": distillation.peak_bytes,
             "best_step": distillation.best_step,
-            "recipe": {setting.name: getattr(recipe, setting.name) for setting in fields(recipe)}
-            | {"adjoint": repr(recipe.adjoint)},
+            "recipe": settings(recipe),
         },
         "total_seconds": total_seconds,
-        "versions": {"python": platform.python_version()}
-        | {package: importlib.metadata.version(package) for package in _PACKAGES},
-        "device": f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores",
+        **circumstances(),
         "seed": seed,
     }
 
 
-def _arm(outcome: Outcome, full: Outcome, architecture: str) -> dict[str, Any]:
-    metrics, retention = {}, {}
-    for name, values in outcome.metrics.items():
-        mean, half_width = interval(values)
-        reference, _ = interval(full.metrics[name])
-        metrics[name] = {"mean": mean, "ci95": half_width, "seeds": values}
-        retention[name] = mean / reference if reference else None
-    arm = outcome.arm
+def settings(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as JSON has it."""
+    every = {setting.name: getattr(recipe, setting.name) for setting in fields(recipe)}
+    return every | {"adjoint": repr(recipe.adjoint)}
+
+
+def circumstances() -> dict[str, Any]:
+    """Versions and device."""
     return {
-        "arm": arm.name,
+        "versions": {"python": platform.python_version()}
+        | {package: importlib.metadata.version(package) for package in _PACKAGES},
+        "device": f"{jax.devices()[0].device_kind}, {os.cpu_count()} cores",
+    }
+
+
+def arm_entry(outcome: Outcome, full: Outcome, architecture: str) -> dict[str, Any]:
+    """An arm as `results.json` has it.
+
+    Retention is the mean as a share of that of the full data; where less is better, such as of
+    perplexity, the full data's as a share of it.
+
+    Args:
+        outcome: of the arm.
+        full: of the full data with the same architecture.
+        architecture: in words.
+    """
+    metrics, reference = summaries(outcome.metrics), summaries(full.metrics)
+    retention = {}
+    for name, metric in metrics.items():
+        share = metric["mean"], reference[name]["mean"]
+        above, below = share[::-1] if name in LOWER_IS_BETTER else share
+        retention[name] = above / below if below else None
+    return {
+        "arm": outcome.name,
         "architecture": architecture,
-        "sequences": arm.sequences,
-        "events": arm.events,
-        "events_share": arm.events / full.arm.events,
-        "bytes": arm.bytes,
-        "bytes_share": arm.bytes / full.arm.bytes,
+        **asdict(outcome.amount),
+        "events_share": outcome.amount.events / full.amount.events,
+        "bytes_share": outcome.amount.bytes / full.amount.bytes,
         "metrics": metrics,
         "retention": retention,
         "learning_rate": outcome.rate,
@@ -93,6 +113,15 @@ def _arm(outcome: Outcome, full: Outcome, architecture: str) -> dict[str, Any]:
         "train_seconds": outcome.seconds,
         "search_seconds": outcome.search_seconds,
     }
+
+
+def summaries(metrics: dict[str, list[float]]) -> dict[str, dict[str, Any]]:
+    """Mean, half the width of its interval, and the values of each metric."""
+    summary = {}
+    for name, values in metrics.items():
+        mean, half_width = interval(values)
+        summary[name] = {"mean": mean, "ci95": half_width, "seeds": values}
+    return summary
 
 
 def interval(values: Sequence[float]) -> tuple[float, float | None]:
@@ -113,25 +142,42 @@ def write(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, json.dumps(content, indent=2, allow_nan=False).encode() + b"\n")
 
 
-def table(arms: list[dict[str, Any]], title: str) -> Table:
+def table(arms: list[dict[str, Any]], title: str, metric: str = "hr@10") -> Table:
     """The arms as a table for the terminal, 80 columns wide."""
-    shown = Table(title=title, box=box.SIMPLE_HEAD)
+    several = len({arm.get("architecture") for arm in arms}) > 1
+    shown = Table(title=title, box=BOX)
     shown.add_column("data", no_wrap=True)
-    for name in ("sequences", "events", "bytes", "HR@10", "retention"):
+    if several:
+        shown.add_column("learner", no_wrap=True)
+    for name in ("sequences", "events", "bytes", METRIC_NAMES.get(metric, metric), "retention"):
         shown.add_column(name, justify="right", no_wrap=True)
     for arm in arms:
-        retention = arm["retention"]["hr@10"]
+        retention = arm["retention"][metric]
         shown.add_row(
             arm["arm"],
+            *([arm["architecture"].split(" (")[0]] if several else []),
             f"{arm['sequences']:,}",
             f"{arm['events_share']:.2%}",
             f"{arm['bytes_share']:.1%}",
-            _score(arm["metrics"]["hr@10"]),
+            score(arm["metrics"][metric], metric),
             "" if retention is None else f"{retention:.1%}",
         )
     return shown
 
 
-def _score(metric: dict[str, Any]) -> str:
+METRIC_NAMES = {
+    "hr@10": "HR@10",
+    "hr@100": "HR@100",
+    "ndcg@10": "NDCG@10",
+    "ndcg@100": "NDCG@100",
+    "mrr": "MRR",
+    "bits_per_byte": "bits a byte",
+}
+
+
+def score(metric: dict[str, Any], name: str) -> str:
+    """A mean and half its interval."""
     mean, half_width = metric["mean"], metric["ci95"]
-    return f"{mean:.3f}" if half_width is None else f"{mean:.3f} ±{half_width:.3f}"
+    decimals = 1 if name == "perplexity" else 3
+    shown = f"{mean:.{decimals}f}"
+    return shown if half_width is None else f"{shown} ±{half_width:.{decimals}f}"

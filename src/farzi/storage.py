@@ -25,6 +25,7 @@ FORMAT = 1
 
 TENSORS = "distilled.safetensors"
 VOCABULARY = "vocabulary.json"
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,18 @@ class DistilledData:
             raise ValueError(
                 f"the decoder is for {self.factors.decoder.shape[1]} tokens but the vocabulary has "
                 f"{len(self.vocabulary)}; give the vocabulary that the data were distilled with."
+            )
+
+    def check_vocabulary(self, vocabulary: Vocabulary) -> None:
+        """Raise unless the data are about these tokens.
+
+        Raises:
+            ValueError: then.
+        """
+        if self.vocabulary.tokens != vocabulary.tokens:
+            raise ValueError(
+                f"the distilled data are about {len(self.vocabulary)} tokens and the real ones "
+                f"about {len(vocabulary)}, which are not the same; give data distilled from these."
             )
 
     def probabilities(self) -> Float[Array, "sequences time vocab"]:

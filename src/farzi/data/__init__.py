@@ -1,6 +1,6 @@
 """Sequences, their vocabularies and splits. Nothing here needs JAX."""
 
-from farzi.data.flights import flights
+from farzi.data.flights import flight_times, flights
 from farzi.data.sequences import Sequences
 from farzi.data.split import (
     Cuts,
@@ -30,6 +30,7 @@ __all__ = [
     "by_position",
     "by_sequence",
     "drawn_sequences",
+    "flight_times",
     "flights",
     "last_events",
     "last_out",

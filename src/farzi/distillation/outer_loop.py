@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -17,11 +19,12 @@ from farzi.distillation.outer_step import Inputs, outer_optimizer, prepare, vari
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
 from farzi.distilled import Factored, from_noise, from_real
+from farzi.files import write_atomically
 from farzi.hypergradients import Adjoint
 from farzi.metrics import Questions
 from farzi.models import Learner, hard_tokens
-from farzi.storage import DistilledData
-from farzi.training import MakeLearner, Training, train
+from farzi.storage import METRICS, DistilledData
+from farzi.training import MakeLearner, Training, Validation, train
 
 # What a random stream is for stands before its seed, so that no two purposes share a stream.
 _REAL, _ORDER, _START = 201, 202, 203
@@ -43,7 +46,7 @@ class OuterStep:
             grown much from there to the first step is the sign of a chaotic inner loop. `Truncated`
             takes back a part of the steps, and these are the first and the last of that.
         clipped: share of the inner steps at which the adjoint was clipped.
-        score: validation NDCG@10 of learners trained on the data after this step; None where
+        score: validation score of learners trained on the data after this step; None where
             there was no validation.
     """
 
@@ -64,7 +67,7 @@ class Distillation:
     Attributes:
         data: the distilled data as they were at their best validation.
         best_step: the outer step at which that was; 0 if the start was never beaten.
-        start_score: validation NDCG@10 of the start.
+        start_score: validation score of the start.
         history: every outer step.
         seconds: wall time.
         peak_bytes: memory of one outer step, as the compiler states it.
@@ -79,10 +82,29 @@ class Distillation:
     peak_bytes: int
     adjoint: Adjoint
 
+    def save(self, folder: Path | str) -> None:
+        """Write the data, and what making them took to `metrics.json`."""
+        folder = Path(folder)
+        self.data.save(folder)
+        metrics = {
+            "seconds": self.seconds,
+            "outer_steps": len(self.history),
+            "best_step": self.best_step,
+            "peak_bytes": self.peak_bytes,
+            "adjoint": repr(self.adjoint),
+            "start_score": self.start_score,
+            "validations": [
+                {"step": step.step, "score": step.score}
+                for step in self.history
+                if step.score is not None
+            ],
+        }
+        write_atomically(folder / METRICS, json.dumps(metrics, indent=1).encode() + b"\n")
+
 
 def distill(
     sequences: Sequences,
-    validation: HeldOut,
+    validation: HeldOut | Validation,
     make_learner: MakeLearner,
     recipe: Recipe | None = None,
     *,
@@ -95,7 +117,7 @@ def distill(
 
     Args:
         sequences: the training data.
-        validation: questions that choose the best state; never the test questions.
+        validation: questions or text that choose the best state; never those of the test.
         make_learner: builds the learner that the data are made for, with random initial weights.
         recipe: the settings; the defaults if not given.
         teacher: a learner trained on all data, through whose embeddings the distillation sees the
@@ -117,13 +139,14 @@ def distill(
         raise ValueError(
             "no sequence has two events, so nothing can be predicted; give longer sequences."
         )
-    questions = Questions.of(validation, recipe.context)
+    if isinstance(validation, HeldOut):
+        validation = Questions.of(validation, recipe.context)
     masked = sequences.loss_mask is not None
     program = prepare(recipe, pool, len(sequences.vocabulary), masked=masked)
     if recipe.start == "noise":
         teacher = None
     elif teacher is None:
-        teacher = train(make_learner, real, questions, Training(), rates=[3e-3], seeds=[seed]).run(
+        teacher = train(make_learner, real, validation, Training(), rates=[3e-3], seeds=[seed]).run(
             0
         )
     data = _start(sequences, teacher, recipe, seed)
@@ -131,7 +154,7 @@ def distill(
     step_key = jax.random.key(seed)
 
     def score(data: Factored) -> float:
-        return validate(data, questions, make_learner, recipe)
+        return validate(data, validation, make_learner, recipe)
 
     start_score = score(data)
     best, best_step, best_score = data, 0, start_score
@@ -179,9 +202,9 @@ def distill(
 
 
 def validate(
-    data: Factored, questions: Questions, make_learner: MakeLearner, recipe: Recipe
+    data: Factored, validation: Validation, make_learner: MakeLearner, recipe: Recipe
 ) -> float:
-    """Mean validation NDCG@10 of learners at the best of three points of the inner loop's length.
+    """Mean validation score of learners at the best of three points of the inner loop's length.
 
     Their starts are not those of any evaluation, which would not be fresh if data were chosen on
     them.
@@ -190,7 +213,7 @@ def validate(
     trained = train(
         make_learner,
         data.tokens(),
-        questions,
+        validation,
         recipe.learner.training(),
         rates=[recipe.inner_rate] * runs,
         seeds=range(_VALIDATION_SEED, _VALIDATION_SEED + runs),

@@ -3,6 +3,7 @@
 from farzi.models.fmlp import FMLPRec
 from farzi.models.gru4rec import GRU4Rec
 from farzi.models.learner import (
+    Labelled,
     Learner,
     Masked,
     Tokens,
@@ -20,6 +21,7 @@ __all__ = [
     "LSTM",
     "FMLPRec",
     "GRU4Rec",
+    "Labelled",
     "Learner",
     "Masked",
     "SASRec",

@@ -72,7 +72,32 @@ class Masked(eqx.Module):
     __iter__ = None
 
 
-Tokens = HardTokens | SoftTokens | LatentTokens | Masked
+class Labelled(eqx.Module):
+    """Hard tokens whose labels are soft: at each place, how likely a teacher holds each next token.
+
+    Attributes:
+        tokens: ids, `[*batch, time + 1]`; the last one is read by no learner.
+        labels: a distribution for each token but the first, `[*batch, time, vocab]`.
+        loss_mask: which tokens are asked for, `[*batch, time + 1]`; None if all are.
+    """
+
+    tokens: HardTokens
+    labels: Float[Array, "*batch places vocab"]
+    loss_mask: Bool[Array, "*batch time"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __getitem__(self, rows: Int[Array, " rows"]) -> Labelled:
+        """The sequences in these rows."""
+        mask = None if self.loss_mask is None else self.loss_mask[rows]
+        return Labelled(self.tokens[rows], self.labels[rows], mask)
+
+    # Python would read a number after the last row for ever: JAX gives the last row again.
+    __iter__ = None
+
+
+Tokens = HardTokens | SoftTokens | LatentTokens | Masked | Labelled
 
 
 def hard_tokens(windows: Windows, rows: np.ndarray) -> HardTokens | Masked:
@@ -101,7 +126,7 @@ class Learner(Protocol):
 
 def is_soft(tokens: Tokens) -> bool:
     """Whether `tokens` are distributions rather than ids."""
-    if isinstance(tokens, Masked):
+    if isinstance(tokens, Masked | Labelled):
         tokens = tokens.tokens
     return isinstance(tokens, LatentTokens) or bool(jnp.issubdtype(tokens.dtype, jnp.floating))
 
@@ -113,7 +138,7 @@ def embed(
 
     `chunk` is for `LatentTokens`, see there.
     """
-    if isinstance(tokens, Masked):
+    if isinstance(tokens, Masked | Labelled):
         tokens = tokens.tokens
     if isinstance(tokens, LatentTokens):
         return tokens.embed(table, chunk=chunk)

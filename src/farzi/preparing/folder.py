@@ -7,16 +7,18 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from tokenizers import Tokenizer
 
 from farzi.data import Cuts, Sequences, Split, Vocabulary
 from farzi.preparing.bins import Bins
+from farzi.preparing.tokenizing import END, UNKNOWN
 
 FORMAT = 1
 """Version of the folder; a loader refuses later ones."""
@@ -57,6 +59,39 @@ class Prepared:
     def split(self) -> Split:
         """What may be learned from, and the questions."""
         return self.cuts.split(self.sequences)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether these are texts, and no events."""
+        return "characters_read" in self.card
+
+    @property
+    def content(self) -> str:
+        """A hash of everything but the card; empty before it is saved."""
+        return str(self.card.get("sha256", ""))
+
+    def text_bytes(self, text: Sequences) -> int | None:
+        """How long some of the text is in UTF-8, less what no model is asked for.
+
+        That is the first token of each sequence. None if the tokens do not tell, such as words of
+        which some are unknown, or if a loss mask leaves out more. White space between words counts
+        as one byte.
+        """
+        if text.loss_mask is not None:
+            return None
+        text = replace(text, starts=np.minimum(text.starts + 1, text.ends))
+        tokens, kind = text.vocabulary.tokens, self.card["options"]["tokenizer"]
+        if self.tokenizer is not None:
+            decoder = Tokenizer.from_str(self.tokenizer)
+            return sum(len(decoder.decode(ids.tolist()).encode()) for ids in text)
+        if kind == "words" and UNKNOWN in tokens:
+            return None
+        sizes = {
+            "bytes": lambda token: 1,
+            "characters": lambda token: len(token.encode(errors="surrogatepass")),
+            "words": lambda token: 1 if token == END else len(token.encode()) + 1,
+        }
+        return int(np.array([sizes[kind](token) for token in tokens])[text.flat()].sum())
 
     def save(self, folder: Path | str) -> None:
         """Write the folder, at once or not at all.

@@ -29,7 +29,11 @@ def colour_of(arm: str, arms: Sequence[str]) -> str:
 
 
 def draw_scores(
-    arms: Sequence[dict[str, Any]], labels: Sequence[str], metric: str, chance: float, alt: str
+    arms: Sequence[dict[str, Any]],
+    labels: Sequence[str],
+    metric: str,
+    chance: float | None,
+    alt: str,
 ) -> str:
     """A bar an arm from zero to its mean, its 95 % interval, and a dot a seed.
 
@@ -37,13 +41,13 @@ def draw_scores(
         arms: entries of `results["arms"]`.
         labels: what to call them.
         metric: key of `metrics` and `retention`.
-        chance: score of blind guessing, drawn as a dotted line.
+        chance: score of blind guessing, drawn as a dotted line; None draws none.
         alt: the picture in words.
     """
     names = [arm["arm"] for arm in arms]
 
     def draw(axes: Axes) -> None:
-        furthest = chance
+        furthest = chance or 0.0
         for place, arm in enumerate(arms):
             scores = arm["metrics"].get(metric) or {}
             mean, half = known(scores.get("mean")), known(scores.get("ci95")) or 0.0
@@ -65,7 +69,8 @@ def draw_scores(
             axes.annotate(
                 note, (end, place), (8, 0), textcoords="offset points", va="center", color=INK
             )
-        axes.axvline(chance, color=MUTED, linestyle=":", linewidth=1.4)
+        if chance is not None:
+            axes.axvline(chance, color=MUTED, linestyle=":", linewidth=1.4)
         axes.set_yticks(range(len(arms)), labels)
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_color(LINE)
@@ -73,8 +78,8 @@ def draw_scores(
         axes.set_xlim(0, furthest * 1.42 or 1)
         # The axis goes on for the notes beside the bars; scores do not.
         ticks = MaxNLocator(5).tick_values(0, furthest)
-        axes.set_xticks([tick for tick in ticks if 0 <= tick <= min(1.0, furthest * 1.1)])
-        axes.set_xlabel(metric.upper())
+        axes.set_xticks([tick for tick in ticks if 0 <= tick <= furthest * 1.1])
+        axes.set_xlabel(metric if metric == "perplexity" else metric.upper())
 
     return picture("scores", alt, draw, height=110 + 62 * len(arms))
 

@@ -7,6 +7,7 @@ import re
 import warnings
 from collections.abc import Callable
 from html import escape
+from importlib import resources
 
 from matplotlib import style
 from matplotlib.axes import Axes
@@ -86,6 +87,25 @@ def picture(
         draw(figure.add_subplot())
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _inline(buffer.getvalue(), name, alt)
+
+
+def standalone(picture: str) -> str:
+    """An inline picture as a file of its own, for light and dark pages.
+
+    Args:
+        picture: what `picture` returned.
+    """
+    colours = re.findall(
+        r":root \{.*?\}|@media screen and \(prefers-color-scheme: dark\) \{\s*:root \{.*?\}\s*\}",
+        (resources.files("farzi.report") / "style.css").read_text(),
+        re.DOTALL,
+    )
+    style = f"<style>{' '.join(colours)} text {{ font-family: sans-serif; }}</style>"
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    box = re.search(r"viewBox=\"[\d.]+ [\d.]+ ([\d.]+) ([\d.]+)\"", picture)
+    assert box is not None
+    size = f'{spaces} width="{box[1]}" height="{box[2]}"'
+    return re.sub(r"<svg ([^>]*)>", rf"<svg {size} \1>{style}", picture, count=1) + "\n"
 
 
 def _inline(document: str, name: str, alt: str) -> str:

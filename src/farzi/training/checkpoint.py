@@ -6,15 +6,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
 from jaxtyping import PyTree
 
 from farzi.files import write_atomically
+from farzi.models.named import named_arrays, with_arrays
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Checkpoint:
             trees: whose arrays are kept.
             arrays: kept by their names.
         """
-        flat = {str(number): np.asarray(leaf) for number, leaf in enumerate(_leaves(trees))}
+        flat = named_arrays(trees)
         about = {"farzi": json.dumps({"of": self.of})}
         write_atomically(self.path, safetensors.numpy.save(flat | arrays, about))
 
@@ -64,19 +62,12 @@ class Checkpoint:
             ) from None
         if of != self.of:
             return None
-        arrays, rest = eqx.partition(like, eqx.is_array)
-        leaves, structure = jax.tree.flatten(arrays)
-        read = [kept.pop(str(number), None) for number in range(len(leaves))]
-        if any(
-            new is None or (new.shape, new.dtype) != (old.shape, old.dtype)
-            for new, old in zip(read, leaves, strict=True)
-        ):
+        try:
+            trees = with_arrays(like, kept)
+        except ValueError as error:
             raise ValueError(
-                f"{self.path} does not fit the learner; delete it, and the training begins again."
-            )
-        filled = jax.tree.unflatten(structure, [jnp.asarray(leaf) for leaf in read])
-        return eqx.combine(filled, rest), kept
-
-
-def _leaves(trees: tuple[PyTree, ...]) -> list[jax.Array]:
-    return jax.tree.leaves(eqx.filter(trees, eqx.is_array))
+                f"{self.path} does not fit the learner ({error}); delete it, and the training "
+                "begins again."
+            ) from None
+        own = named_arrays(like)
+        return trees, {name: array for name, array in kept.items() if name not in own}

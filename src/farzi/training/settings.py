@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import optax
 from jaxtyping import Array, Float
 
 from farzi.hypergradients import adam
+from farzi.training.optimizers import NamedOptimizer
 
 MakeOptimizer = Callable[[Float[Array, ""]], optax.GradientTransformation]
 """From a learning rate to an optax optimiser."""
@@ -31,7 +32,7 @@ class Training:
     max_steps: int = 2000
     evaluate_every: int = 100
     patience: int = 4
-    optimizer: MakeOptimizer = optax.adam
+    optimizer: MakeOptimizer = field(default_factory=NamedOptimizer)
     dropout: bool = True
 
     def __post_init__(self) -> None:

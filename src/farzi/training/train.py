@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,7 @@ class Trained:
         steps: when validations took place, `[validations]`.
         scores: all validations, `[validations, runs]`.
         losses: mean training loss since the validation before, `[validations, runs]`.
+        seconds: wall time, also before an interruption, compiling included.
     """
 
     learners: Learner
@@ -41,6 +43,7 @@ class Trained:
     steps: np.ndarray
     scores: np.ndarray
     losses: np.ndarray
+    seconds: float
 
     def run(self, index: int) -> Learner:
         """The learner of one run."""
@@ -89,6 +92,7 @@ def train(
             f"there are {len(rates)} rates, {len(seeds)} seeds and {len(orders)} orders; give one "
             "of each for each run."
         )
+    began = time.monotonic()
     state = _State.start(
         Runs.start(make_learner, training, rates=rates, seeds=seeds, orders=orders)
     )
@@ -99,7 +103,8 @@ def train(
         steps = min(training.evaluate_every, training.max_steps - runs.step)
         runs, losses = runs.advance(tokens, steps)
         scores = np.asarray(validation_scores(runs.learners, validation))
-        state = state.judged(runs, losses, np.nan_to_num(scores, nan=-np.inf))
+        seconds, began = state.seconds + time.monotonic() - began, time.monotonic()
+        state = state.judged(runs, losses, np.nan_to_num(scores, nan=-np.inf), seconds)
         if checkpoint is not None:
             state.keep(checkpoint)
         if on_validation is not None:
@@ -110,7 +115,9 @@ def train(
             "try smaller ones."
         )
     steps, scores, losses = (np.array(column) for column in zip(*state.history, strict=True))
-    return Trained(state.best, state.best_steps, state.best_scores, steps, scores, losses)
+    return Trained(
+        state.best, state.best_steps, state.best_scores, steps, scores, losses, state.seconds
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +129,7 @@ class _State:
         best: the learners as they were at their best.
         best_scores, best_steps: then, `[runs]`.
         history: step, scores and losses of each validation.
+        seconds: wall time until then.
     """
 
     runs: Runs
@@ -129,13 +137,14 @@ class _State:
     best_scores: np.ndarray
     best_steps: np.ndarray
     history: tuple[tuple[int, np.ndarray, np.ndarray], ...]
+    seconds: float
 
     @classmethod
     def start(cls, runs: Runs) -> _State:
         count = len(runs.seeds)
-        return cls(runs, runs.learners, np.full(count, -np.inf), np.zeros(count, int), ())
+        return cls(runs, runs.learners, np.full(count, -np.inf), np.zeros(count, int), (), 0.0)
 
-    def judged(self, runs: Runs, losses: np.ndarray, scores: np.ndarray) -> _State:
+    def judged(self, runs: Runs, losses: np.ndarray, scores: np.ndarray, seconds: float) -> _State:
         better = scores > self.best_scores
         return _State(
             runs,
@@ -143,6 +152,7 @@ class _State:
             np.where(better, scores, self.best_scores),
             np.where(better, runs.step, self.best_steps),
             (*self.history, (runs.step, scores, losses)),
+            seconds,
         )
 
     def done(self, training: Training) -> bool:
@@ -153,7 +163,11 @@ class _State:
         )
 
     def keep(self, checkpoint: Checkpoint) -> None:
-        arrays = {"best_scores": self.best_scores, "best_steps": self.best_steps}
+        arrays = {
+            "best_scores": self.best_scores,
+            "best_steps": self.best_steps,
+            "seconds": np.array(self.seconds),
+        }
         for name, column in zip(_HISTORY, zip(*self.history, strict=True), strict=True):
             arrays[name] = np.array(column)
         checkpoint.save(self._trees(), arrays)
@@ -172,6 +186,7 @@ class _State:
             arrays["best_scores"],
             arrays["best_steps"],
             tuple((int(step), scores, losses) for step, scores, losses in history),
+            float(arrays["seconds"]),
         )
 
     def _trees(self) -> tuple[PyTree, ...]:

@@ -1,0 +1,103 @@
+"""Trains a learner on one arm, under the rules that are the same for all, and tests it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from farzi.evaluation.arms import Arm
+from farzi.evaluation.outcome import Outcome
+from farzi.evaluation.task import Task
+from farzi.training import Checkpoint, MakeLearner, Trained, train
+
+_SEARCH_SEED = 10**9 + 10**6
+"""Start of the search over rates; above the seeds of the final runs and of validations."""
+
+
+def evaluate(
+    arm: Arm,
+    make_learner: MakeLearner,
+    task: Task,
+    *,
+    rates: Sequence[float],
+    seeds: Sequence[int],
+    folder: Path | None = None,
+    learner: str = "",
+    on_progress: Callable[[int, float, float], None] | None = None,
+) -> Outcome:
+    """Choose the learning rate on validation, then train from fresh starts and test those.
+
+    The rates are tried in one program, each from the same start; the seeds then run at the best
+    one. Every run is tested once, as it was at its best validation.
+
+    Args:
+        arm: the training data.
+        make_learner: builds the learner.
+        task: its validation chooses rate and length of training, its test gives the metrics.
+        rates: learning rates to try, of which a single one is taken untried; as many as seeds
+            compile one program instead of two.
+        seeds: of the final runs.
+        folder: keeps the outcome, and on the way there the state; what it has is not done again.
+        learner: name and sizes of what `make_learner` builds, for `folder`.
+        on_progress: called after each validation with the steps done, of twice the longest
+            training (once, if there is one rate), the lowest training loss and the highest
+            validation score.
+
+    Raises:
+        FloatingPointError: if a run came to no finite score.
+    """
+    of = f"{arm.content} {learner} {arm.training} {list(rates)} {list(seeds)} {task.content}"
+    if folder is not None:
+        kept = Outcome.load(folder, of, make_learner)
+        if kept is not None:
+            return kept
+
+    def run(name: str, rates: Sequence[float], seeds: Sequence[int], done: int) -> Trained:
+        def report(step: int, losses: np.ndarray, scores: np.ndarray) -> None:
+            if on_progress is not None:
+                on_progress(done + step, float(np.nanmin(losses)), float(np.max(scores)))
+
+        return train(
+            make_learner,
+            arm.tokens,
+            task.validation,
+            arm.training,
+            rates=rates,
+            seeds=seeds,
+            on_validation=report,
+            checkpoint=None if folder is None else Checkpoint(folder / name, of),
+        )
+
+    rate, tried, search_seconds = float(rates[0]), 0, 0.0
+    if len(rates) > 1:
+        search = run(_SEARCH, rates, [_SEARCH_SEED] * len(rates), 0)
+        rate, tried = float(rates[int(np.argmax(search.best_scores))]), arm.training.max_steps
+        search_seconds = search.seconds
+    trained = run(_FINAL, [rate] * len(seeds), seeds, tried)
+    if not np.isfinite(trained.best_scores).all():
+        raise FloatingPointError(
+            f"training on {arm.name} data with a learning rate of {rate} gave no finite score from "
+            "every start; offer smaller rates."
+        )
+    each = [task.test_values(trained.run(index)) for index in range(len(seeds))]
+    tested = [task.metrics(values) for values in each]
+    outcome = Outcome(
+        arm.name,
+        arm.amount,
+        rate,
+        {name: [one[name] for one in tested] for name in tested[0]},
+        {name: np.stack([one[name] for one in each]) for name in each[0]},
+        trained,
+        search_seconds,
+    )
+    if folder is not None:
+        outcome.save(folder, of)
+        for name in (_SEARCH, _FINAL):
+            (folder / name).unlink(missing_ok=True)
+    return outcome
+
+
+_SEARCH, _FINAL = "search.safetensors", "final.safetensors"
+"""Checkpoints while a training runs."""
