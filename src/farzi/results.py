@@ -144,18 +144,14 @@ def write(path: Path, content: dict[str, Any]) -> None:
 
 def table(arms: list[dict[str, Any]], title: str, metric: str = "hr@10") -> Table:
     """The arms as a table for the terminal, 80 columns wide."""
-    several = len({arm.get("architecture") for arm in arms}) > 1
     shown = Table(title=title, box=BOX)
     shown.add_column("data", no_wrap=True)
-    if several:
-        shown.add_column("learner", no_wrap=True)
     for name in ("sequences", "events", "bytes", METRIC_NAMES.get(metric, metric), "retention"):
         shown.add_column(name, justify="right", no_wrap=True)
     for arm in arms:
         retention = arm["retention"][metric]
         shown.add_row(
             arm["arm"],
-            *([arm["architecture"].split(" (")[0]] if several else []),
             f"{arm['sequences']:,}",
             f"{arm['events_share']:.2%}",
             f"{arm['bytes_share']:.1%}",

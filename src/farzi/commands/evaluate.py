@@ -60,8 +60,9 @@ def run(config: Config, out: Path, *, console: Console | None = None) -> dict[st
     content |= {"total_seconds": time.monotonic() - began, **results.circumstances()}
     results.write(out / "results.json", content)
     write_summary(out, content)
-    metric = content["main_metric"]
-    console.print(results.table(content["arms"], "Trained on …, tested on held-out data", metric))
+    for learner in dict.fromkeys(arm["architecture"] for arm in content["arms"]):
+        arms = [arm for arm in content["arms"] if arm["architecture"] == learner]
+        console.print(results.table(arms, f"{learner}, trained on …", content["main_metric"]))
     console.print(f"Every number is in {out / 'results.json'}, read {out / 'summary.md'} first.")
     return content
 
@@ -229,9 +230,10 @@ class _Comparison:
     def _entry(
         self, outcome: Outcome, outcomes: list[Outcome], learner: LearnerConfig
     ) -> dict[str, Any]:
-        """An arm as `results.json` has it, compared with the full data and the random arm."""
-        others = {"full": outcomes[0]}
-        others |= {one.name: one for one in outcomes if one.name.startswith("random")}
+        """An arm as `results.json` has it, compared with the full data; the distilled with all."""
+        others = {outcomes[0].name: outcomes[0]}
+        if outcome.name.startswith(DISTILLED):
+            others = {one.name: one for one in outcomes if not one.name.startswith(DISTILLED)}
         return results.arm_entry(outcome, outcomes[0], learner.words) | {
             "breakdown": breakdown(outcome, self._task),
             "paired": {

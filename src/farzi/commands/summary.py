@@ -29,10 +29,10 @@ def _page(content: dict[str, Any], drawn: dict[str, str]) -> str:
     parts = [
         f"# {content['dataset']}: {content['task']}",
         _scores(content),
-        _picture(drawn, "scores"),
+        _pictures(drawn, "scores"),
         _paired(content["arms"]),
         *(
-            f"## By {title}\n\n{_breakdown(content['arms'], key)}\n\n{_picture(drawn, key)}"
+            f"## By {title}\n\n{_breakdown(content['arms'], key)}\n\n{_pictures(drawn, key)}"
             for key, title in (
                 ("popularity", "popularity of the item (its training events)"),
                 ("history", "length of the history (events before the question)"),
@@ -82,7 +82,7 @@ def _paired(arms: list[dict[str, Any]]) -> str:
         for other, found in arm["paired"].items():
             if found is not None:
                 difference = f"{found['difference']:+.4f} ± {found['ci95']:.4f}"
-                p = f"{found['p']:.2g}"
+                p = f"{found['p']:.2g}" if found["p"] else "< 1e-300"
                 lines.append(_row(arm["arm"], arm["architecture"], other, difference, p))
     note = (
         "The same questions, each compared with itself (NDCG@10, or nats a token), means over the "
@@ -162,8 +162,8 @@ def _cost(distillations: list[dict[str, Any]]) -> str:
     return "## Cost of the distillation\n\n" + "\n".join(lines)
 
 
-def _picture(drawn: dict[str, str], name: str) -> str:
-    return f"![{name}]({name}.svg)" if name in drawn else ""
+def _pictures(drawn: dict[str, str], kind: str) -> str:
+    return "\n".join(f"![{name}]({name}.svg)" for name in drawn if name.startswith(kind))
 
 
 def _head(*cells: str | None) -> list[str]:

@@ -22,17 +22,21 @@ def draw(content: dict[str, Any]) -> dict[str, str]:
     Args:
         content: of `results.json`.
     """
-    arms, metric = content["arms"], content["main_metric"]
-    labels = arm_labels(arms)
-    means = "; ".join(
-        f"{label}: {arm['metrics'][metric]['mean']:.3f}"
-        for label, arm in zip(labels, arms, strict=True)
-    )
-    drawn = {"scores": draw_scores(arms, labels, metric, None, f"{metric} of each arm. {means}.")}
-    first = [arm for arm in arms if arm["architecture"] == arms[0]["architecture"]]
-    for name, title in GROUPED.items():
-        if first[0]["breakdown"]:
-            drawn[name] = _draw_groups(first, name, title)
+    metric = content["main_metric"]
+    drawn = {}
+    for learner in dict.fromkeys(arm["architecture"] for arm in content["arms"]):
+        arms = [arm for arm in content["arms"] if arm["architecture"] == learner]
+        labels = arm_labels(arms)
+        means = "; ".join(
+            f"{label}: {arm['metrics'][metric]['mean']:.3f}"
+            for label, arm in zip(labels, arms, strict=True)
+        )
+        alt = f"{metric} of {learner} trained on each arm. {means}."
+        short = learner.split(" ")[0].lower()
+        drawn[f"scores-{short}"] = draw_scores(arms, labels, metric, None, alt)
+        for name, title in GROUPED.items():
+            if arms[0]["breakdown"]:
+                drawn[f"{name}-{short}"] = _draw_groups(arms, name, title)
     return drawn
 
 
