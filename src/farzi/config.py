@@ -180,10 +180,10 @@ def _unknown(what: str, name: str, known: Iterable[str]) -> str:
         for section, kind in typing.get_type_hints(Config).items()
         if name in _settings(kind)
     ]
-    if nearest:
-        advice = f"the nearest is {nearest[0]!r}"
-    elif elsewhere:
+    if elsewhere:
         advice = f"[{elsewhere[0]}] has a key of that name"
+    elif nearest:
+        advice = f"the nearest is {nearest[0]!r}"
     else:
         advice = f"there are {', '.join(known)}"
     return f"there is no {what}; {advice}"

@@ -174,7 +174,8 @@ class _Comparison:
             "train": asdict(config.train),
             "content": self._task.content,
         }
-        if (folder / OF).is_file() and json.loads((folder / OF).read_bytes()) == of:
+        stated = json.dumps(of, indent=1).encode() + b"\n"
+        if (folder / OF).is_file() and (folder / OF).read_bytes() == stated:
             return folder
         stage = Stage(self._progress, "distil", config.recipe.outer_steps)
 
@@ -194,7 +195,7 @@ class _Comparison:
         )
         stage.finish()
         distillation.save(folder)
-        write_atomically(folder / OF, json.dumps(of, indent=1).encode())
+        write_atomically(folder / OF, stated)
         return folder
 
     def _arms(self, sets: list[_Set], teacher: Learner) -> list[Arm]:

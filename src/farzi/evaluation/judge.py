@@ -57,7 +57,8 @@ def evaluate(
     def run(name: str, rates: Sequence[float], seeds: Sequence[int], done: int) -> Trained:
         def report(step: int, losses: np.ndarray, scores: np.ndarray) -> None:
             if on_progress is not None:
-                on_progress(done + step, float(np.nanmin(losses)), float(np.max(scores)))
+                lowest = np.min(losses[np.isfinite(losses)], initial=np.inf)
+                on_progress(done + step, float(lowest), float(np.max(scores)))
 
         return train(
             make_learner,

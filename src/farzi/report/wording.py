@@ -14,6 +14,11 @@ ARM_NAMES = {
     "full": "Full data",
     "distilled": "Distilled",
     "random": "Random sample",
+    "recent": "Recent",
+    "popular": "Popular",
+    "longest": "Longest",
+    "k-centre": "k-centre",
+    "facility-location": "Facility location",
 }
 
 # Bidirectional embeddings, overrides and isolates would reorder the text around a token.
@@ -37,7 +42,10 @@ def readable(token: str, width: int) -> str:
 
 def arm_name(arm: str) -> str:
     """What an arm of the evaluation is called on the page."""
-    return ARM_NAMES.get(arm, readable(arm, 24))
+    kind = arm.removesuffix("-soft")
+    if kind not in ARM_NAMES:
+        return readable(arm, 24)
+    return ARM_NAMES[kind] + (", soft labels" if arm != kind else "")
 
 
 def known(value: Any) -> float | None:
