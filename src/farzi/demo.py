@@ -177,7 +177,7 @@ def _report(
         curves={
             outcome.name: {
                 "steps": outcome.trained.steps.tolist(),
-                "ndcg@10": outcome.trained.scores.mean(axis=1).tolist(),
+                "ndcg@10": np.nanmean(outcome.trained.scores, axis=1).tolist(),
             }
             for outcome in outcomes
         },

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from farzi.evaluation.arms import Arm
+from farzi.evaluation.groups import fitting, in_groups
 from farzi.evaluation.outcome import Outcome
 from farzi.evaluation.task import Task
 from farzi.training import Checkpoint, MakeLearner, Trained, train
@@ -54,22 +55,28 @@ def evaluate(
         if kept is not None:
             return kept
 
+    at_once = fitting(make_learner, arm.tokens, arm.training, max(len(rates), len(seeds)))
+
     def run(name: str, rates: Sequence[float], seeds: Sequence[int], done: int) -> Trained:
         def report(step: int, losses: np.ndarray, scores: np.ndarray) -> None:
             if on_progress is not None:
                 lowest = np.min(losses[np.isfinite(losses)], initial=np.inf)
                 on_progress(done + step, float(lowest), float(np.max(scores)))
 
-        return train(
-            make_learner,
-            arm.tokens,
-            task.validation,
-            arm.training,
-            rates=rates,
-            seeds=seeds,
-            on_validation=report,
-            checkpoint=None if folder is None else Checkpoint(folder / name, of),
-        )
+        def group(number: int, rates: Sequence[float], seeds: Sequence[int]) -> Trained:
+            file = None if folder is None else folder / f"{name}-{number}.safetensors"
+            return train(
+                make_learner,
+                arm.tokens,
+                task.validation,
+                arm.training,
+                rates=rates,
+                seeds=seeds,
+                on_validation=report,
+                checkpoint=None if file is None else Checkpoint(file, f"{of} {rates} {seeds}"),
+            )
+
+        return in_groups(group, at_once, rates, seeds)
 
     rate, tried, search_seconds = float(rates[0]), 0, 0.0
     if len(rates) > 1:
@@ -96,9 +103,10 @@ def evaluate(
     if folder is not None:
         outcome.save(folder, of)
         for name in (_SEARCH, _FINAL):
-            (folder / name).unlink(missing_ok=True)
+            for file in folder.glob(f"{name}-*.safetensors"):
+                file.unlink()
     return outcome
 
 
-_SEARCH, _FINAL = "search.safetensors", "final.safetensors"
-"""Checkpoints while a training runs."""
+_SEARCH, _FINAL = "search", "final"
+"""Checkpoints while trainings run."""
