@@ -12,8 +12,8 @@ import optax
 import pytest
 from jaxtyping import install_import_hook
 
-# Needs PyTorch, which no test does; pytest would import it to look for doctests.
-collect_ignore = ["record_torch_twins.py"]
+# Need PyTorch and ranx, which no test does; pytest would import them to look for doctests.
+collect_ignore = ["record_torch_twins.py", "record_ranking_peers.py"]
 
 # Kept between runs and ignored by git: a suite of small programs spends its time compiling them.
 CACHE = Path(__file__).parents[1] / ".cache"

@@ -1,3 +1,5 @@
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -5,24 +7,27 @@ import numpy as np
 import pytest
 import toy_log
 
-from farzi.data import Sequences, Vocabulary, leave_last_out, windows
-from farzi.evaluation import Arm, evaluate, stored_bytes
-from farzi.metrics import Questions
+from farzi.data import Sequences, Vocabulary, leave_last_out
+from farzi.evaluation import Task, evaluate, full_arm, stored_bytes, subset_arm
 from farzi.training import Training
 
-SPLIT = leave_last_out(toy_log.log())
-VALIDATION, TEST = (Questions.of(part, 8) for part in (SPLIT.validation, SPLIT.test))
+TASK = Task.of(leave_last_out(toy_log.log()), 8)
 TRAINING = Training(batch_size=16, max_steps=60, evaluate_every=20, patience=2)
-
-
-def arm(tokens):
-    return Arm("full", tokens, sequences=60, events=600, bytes=1, training=TRAINING)
+FULL = full_arm(TASK, 8, TRAINING)
 
 
 @pytest.fixture(scope="module")
 def outcome():
-    rows = windows(SPLIT.train, 8)
-    return evaluate(arm(rows), toy_log.sasrec, VALIDATION, TEST, rates=[1e-5, 0.03], seeds=[7, 8])
+    return evaluate(FULL, toy_log.sasrec, TASK, rates=[1e-5, 0.03], seeds=[7, 8])
+
+
+def test_the_full_arm_is_all_that_may_be_learned_from():
+    assert (FULL.name, FULL.kind) == ("full", "full")
+    assert (FULL.amount.sequences, FULL.amount.events) == (60, 600)
+    assert FULL.amount.bytes == stored_bytes(TASK.train)
+    rows = FULL.tokens[:]
+    assert rows.shape == (120, 9)
+    assert (rows >= 0).sum() - len(rows) == 60 * 9  # Each event but the first is asked for once.
 
 
 def test_the_rate_is_chosen_on_validation(outcome):
@@ -37,12 +42,11 @@ def test_every_seed_has_its_metrics(outcome):
 
 
 def test_hard_tokens_and_their_one_hot_distributions_train_alike(outcome):
-    rows = windows(SPLIT.train, 8)
+    one_hot = jax.nn.one_hot(FULL.tokens[:], toy_log.TOKENS)
     soft = evaluate(
-        arm(jax.nn.one_hot(rows[:], toy_log.TOKENS)),
+        dataclasses.replace(FULL, tokens=one_hot),
         toy_log.sasrec,
-        VALIDATION,
-        TEST,
+        TASK,
         rates=[1e-5, 0.03],
         seeds=[7, 8],
     )
@@ -53,12 +57,10 @@ def test_hard_tokens_and_their_one_hot_distributions_train_alike(outcome):
 
 def test_progress_is_reported(outcome):
     seen = []
-    rows = windows(SPLIT.train, 8)
     evaluate(
-        arm(rows),
+        FULL,
         toy_log.sasrec,
-        VALIDATION,
-        TEST,
+        TASK,
         rates=[1e-5, 0.03],
         seeds=[7, 8],
         on_progress=lambda *told: seen.append(told),
@@ -80,9 +82,8 @@ def test_a_start_that_never_gave_a_finite_score_is_an_error():
         factor = jnp.where(jnp.all(first), jnp.nan, 1.0)
         return eqx.tree_at(lambda one: one.embedding, learner, learner.embedding * factor)
 
-    rows = windows(SPLIT.train, 8)
     with pytest.raises(FloatingPointError, match="no finite score from every start"):
-        evaluate(arm(rows), sometimes_broken, VALIDATION, TEST, rates=[0.03, 0.03], seeds=[7, 8])
+        evaluate(FULL, sometimes_broken, TASK, rates=[0.03, 0.03], seeds=[7, 8])
 
 
 def test_stored_bytes_grow_with_the_information():
@@ -93,3 +94,27 @@ def test_stored_bytes_grow_with_the_information():
     # 5,000 ids of ten bits; at most the 16 bits that they are written in, and the file's frame.
     assert 5000 * 10 / 8 < stored_bytes(noise) < 5000 * 2 + 2000
     assert stored_bytes(same) < stored_bytes(noise) / 5
+
+
+def test_a_task_is_described_by_all_that_decides_on_it():
+    others = [
+        Task.of(SPLIT, 8),
+        Task.of(SPLIT, 7),
+        Task.of(SPLIT, 8, leave_out_seen=True),
+        Task.of(leave_last_out(toy_log.log(seed=1)), 8),
+    ]
+    assert len({task.content for task in others}) == 4
+    assert Task.of(SPLIT, 8).content == others[0].content
+
+
+def test_soft_labels_of_another_teacher_are_other_data():
+    teachers = [toy_log.sasrec(jax.random.key(seed)) for seed in (0, 1)]
+    task = Task.of(SPLIT, 8)
+    arms = [
+        subset_arm(kind, task, 5, 4, TRAINING, teacher=teacher)
+        for kind in ("random", "random-soft")
+        for teacher in teachers
+    ]
+    hard, same, soft, other = (arm.content for arm in arms)
+    assert hard == same
+    assert len({hard, soft, other}) == 3

@@ -54,19 +54,23 @@ def popular_rows(rows: Windows, count: int) -> Rows:
 def longest_rows(rows: Windows, count: int) -> Rows:
     """Those that are from the longest sequences; of the same sequence, the later ones first."""
     sequences = rows.sequences
-    order = np.argsort(sequences.starts, kind="stable")
-    own = order[np.searchsorted(sequences.starts[order], rows.starts[rows.full], side="right") - 1]
+    # By their ends: an empty sequence may start where another does, but holds no row.
+    order = np.argsort(sequences.ends, kind="stable")
+    own = order[np.searchsorted(sequences.ends[order], rows.ends[rows.full], side="left")]
     return _highest(rows, count, sequences.lengths[own])
 
 
 def embeddings(learner: Learner, rows: Windows) -> Float[np.ndarray, "full width"]:
-    """What a learner makes of each full row: the mean of its hidden states, of length one."""
+    """What a learner makes of each full row: the mean of its hidden states, of length one.
+
+    It reads all but the last event, as many as it predicts from in training.
+    """
     full = rows.full
     made = []
     for first in range(0, len(full), BATCH):
         # The last batch is filled up, so that one program serves all.
         batch = np.minimum(np.arange(first, first + BATCH), len(full) - 1)
-        made.append(np.asarray(_embed(learner, jnp.asarray(rows[full[batch]]))))
+        made.append(np.asarray(_embed(learner, jnp.asarray(rows[full[batch]][:, :-1]))))
     points = np.concatenate(made)[: len(full)]
     return points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
 
@@ -84,6 +88,7 @@ def k_centre_rows(points: Float[np.ndarray, "points width"], count: int) -> Rows
     Returns:
         Numbers among the points, in the order of their choice.
     """
+    _check_count(points, count)
     chosen = [int(np.argmin(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
     nearest = np.full(len(points), np.inf)
     while len(chosen) < count:
@@ -107,6 +112,7 @@ def facility_location_rows(points: Float[np.ndarray, "points width"], count: int
     Returns:
         Numbers among the points, in the order of their choice.
     """
+    _check_count(points, count)
     best = np.zeros(len(points), points.dtype)
     block = max(BLOCK // len(points), 1)
     gains = [
@@ -126,6 +132,11 @@ def facility_location_rows(points: Float[np.ndarray, "points width"], count: int
             gain = np.maximum(similarity - best, 0).sum(dtype=np.float64)
             heapq.heappush(heap, (-gain, point, len(chosen)))
     return np.array(chosen)
+
+
+def _check_count(points: np.ndarray, count: int) -> None:
+    if not 1 <= count <= len(points):
+        raise ValueError(f"{count} of {len(points)} points are asked for; ask for fewer, or one.")
 
 
 def enough(rows: Windows, count: int) -> int:

@@ -76,11 +76,16 @@ class DistilledData:
     def save(self, folder: Path | str) -> None:
         """Write the folder; a file is replaced at once or not at all. Numbers become float16."""
         folder = Path(folder)
-        tensors = self._tensors()
+        tensors = self.stored()
         write_atomically(folder / VOCABULARY, self.vocabulary.json().encode())
         write_atomically(folder / TENSORS, tensors)
 
-    def _tensors(self) -> bytes:
+    def stored(self) -> bytes:
+        """The content of `distilled.safetensors`.
+
+        Raises:
+            ValueError: if float16 cannot hold a number.
+        """
         with np.errstate(over="ignore"):
             arrays = {
                 "latents": np.asarray(self.factors.latents).astype(np.float16),
@@ -105,7 +110,7 @@ class DistilledData:
     @property
     def bytes(self) -> int:
         """Size of the stored latents and decoder."""
-        return len(self._tensors())
+        return len(self.stored())
 
 
 def load(folder: Path | str) -> DistilledData:

@@ -131,7 +131,6 @@ class _Comparison:
             rates=rates,
             seeds=range(self._config.evaluate.seeds),
             folder=self._folder(learner, arm),
-            learner=f"{learner} {self._config.recipe.context}",
             on_progress=lambda step, loss, score: stage.update(
                 step, loss=loss, score=self._task.validation.told(score)
             ),
@@ -253,7 +252,6 @@ class _Comparison:
             optimizers=self._config.evaluate.optimizers,
             rates=self._config.evaluate.optimizer_rates,
             file=self._folder(learner, arm) / "sensitivity.json",
-            learner=f"{learner} {self._config.recipe.context}",
         )
         told = {name: found[name] for name in ("optimizers", "orders")}
         return {"arm": arm.name, "architecture": learner.words} | told

@@ -62,7 +62,6 @@ def run(
             rates=rates,
             seeds=range(config.train.seeds),
             folder=out,
-            learner=f"{config.learner} {config.recipe.context}",
             on_progress=lambda step, loss, score: stage.update(
                 step, loss=loss, score=task.validation.told(score)
             ),

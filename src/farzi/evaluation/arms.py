@@ -25,7 +25,7 @@ SUBSETS = ("random", "recent", "popular", "longest", "k-centre", "facility-locat
 _EMBEDDED = ("k-centre", "facility-location")
 ARMS = ("full", "distilled", *SUBSETS, *(name + SOFT for name in SUBSETS))
 
-_SUBSET = 301
+_SUBSET = 302
 """Stands before the seed of a draw of a subset, which is not the distillation's."""
 
 
@@ -77,8 +77,7 @@ def full_arm(task: Task, context: int, training: Training) -> Arm:
 def distilled_arm(data: DistilledData, training: Training, name: str = "distilled") -> Arm:
     """Distilled sequences."""
     amount = Amount(len(data.factors), data.factors.events, data.bytes)
-    arrays = (np.asarray(data.factors.latents), np.asarray(data.factors.decoder))
-    return Arm(name, data.tokens(), amount, training, _hash(*arrays))
+    return Arm(name, data.tokens(), amount, training, _hash(data.stored()))
 
 
 def subset_arm(
@@ -124,7 +123,8 @@ def subset_arm(
         tokens = Labelled(jnp.asarray(ids), labels, None if mask is None else jnp.asarray(mask))
         stored += 2 * labels.size  # In float16, as distilled data are.
     amount = Amount(count, ids.size, stored)
-    return Arm(name or kind, tokens, amount, training, f"{kind} {_hash(ids)} {task.content}")
+    content = _hash(*(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tokens)))
+    return Arm(name or kind, tokens, amount, training, content)
 
 
 def _choose(
@@ -144,12 +144,13 @@ def _choose(
         case "longest":
             return coresets.longest_rows(rows, count)
     assert teacher is not None
+    coresets.enough(rows, count)
     points = coresets.embeddings(teacher, rows)
     select = {
         "k-centre": coresets.k_centre_rows,
         "facility-location": coresets.facility_location_rows,
     }
-    return rows.full[select[which](points, coresets.enough(rows, count))]
+    return rows.full[select[which](points, count)]
 
 
 _logits = eqx.filter_jit(logits)
@@ -166,8 +167,8 @@ def stored_bytes(sequences: Sequences) -> int:
     return buffer.tell()
 
 
-def _hash(*arrays: np.ndarray) -> str:
+def _hash(*parts: bytes) -> str:
     digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
+    for part in parts:
+        digest.update(part)
     return digest.hexdigest()[:16]

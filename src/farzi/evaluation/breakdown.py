@@ -75,5 +75,6 @@ def paired(outcome: Outcome, other: Outcome) -> dict[str, float] | None:
     return {
         "difference": float(differences.mean()),
         "ci95": float(error * stats.t.ppf(0.975, freedom)),
-        "p": float(2 * stats.t.sf(abs(differences.mean()) / error, freedom)),
+        # Where all differ by the same, there is no doubt.
+        "p": float(2 * stats.t.sf(abs(differences.mean()) / error, freedom)) if error else 0.0,
     }

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import equinox as eqx
+import jax
 import numpy as np
 
 from farzi.evaluation.arms import Arm
@@ -25,7 +28,6 @@ def evaluate(
     rates: Sequence[float],
     seeds: Sequence[int],
     folder: Path | None = None,
-    learner: str = "",
     on_progress: Callable[[int, float, float], None] | None = None,
 ) -> Outcome:
     """Choose the learning rate on validation, then train from fresh starts and test those.
@@ -41,7 +43,6 @@ def evaluate(
             compile one program instead of two.
         seeds: of the final runs.
         folder: keeps the outcome, and on the way there the state; what it has is not done again.
-        learner: name and sizes of what `make_learner` builds, for `folder`.
         on_progress: called after each validation with the steps done, of twice the longest
             training (once, if there is one rate), the lowest training loss and the highest
             validation score.
@@ -49,7 +50,7 @@ def evaluate(
     Raises:
         FloatingPointError: if a run came to no finite score.
     """
-    of = f"{arm.content} {learner} {arm.training} {list(rates)} {list(seeds)} {task.content}"
+    of = f"{described(arm, make_learner, task)} {list(rates)} {list(seeds)}"
     if folder is not None:
         kept = Outcome.load(folder, of, make_learner)
         if kept is not None:
@@ -106,6 +107,13 @@ def evaluate(
             for file in folder.glob(f"{name}-*.safetensors"):
                 file.unlink()
     return outcome
+
+
+def described(arm: Arm, make_learner: MakeLearner, task: Task) -> str:
+    """Whatever decides on a training but for rates and seeds."""
+    learner = eqx.tree_pformat(eqx.filter_eval_shape(make_learner, jax.random.key(0)))
+    # Functions, such as an activation, are named with their address, which is another every time.
+    return re.sub(r" at 0x[0-9a-f]+", "", f"{arm.content} {task.content} {arm.training} {learner}")
 
 
 _SEARCH, _FINAL = "search", "final"

@@ -24,6 +24,8 @@ FORMAT = 1
 _DAMAGE = (
     ValueError,
     KeyError,
+    TypeError,
+    AttributeError,
     OSError,
     safetensors.SafetensorError,
     pl.exceptions.PolarsError,
@@ -71,6 +73,8 @@ class Outcome:
             of: whatever decided on the outcome, as text; see `load`.
         """
         trained = self.trained
+        # What is there is of another run until all is new.
+        (folder / OUTCOME).unlink(missing_ok=True)
         write_atomically(folder / LEARNERS, safetensors.numpy.save(named_arrays(trained.learners)))
         columns = {
             f"{name}_{seed}": column
@@ -120,29 +124,29 @@ class Outcome:
             arrays = safetensors.numpy.load((folder / LEARNERS).read_bytes())
             learners = with_arrays(like, arrays)
             values = _values(pl.read_parquet(folder / VALUES), seeds)
+            trained = Trained(
+                learners,
+                best_steps=np.array(content["best_steps"]),
+                best_scores=np.array(content["best_scores"]),
+                steps=np.array(content["steps"]),
+                scores=np.array(content["scores"], float),
+                losses=np.array(content["losses"], float),
+                seconds=content["seconds"],
+            )
+            return cls(
+                content["name"],
+                Amount(*(content[name] for name in ("sequences", "events", "bytes"))),
+                content["learning_rate"],
+                content["metrics"],
+                values,
+                trained,
+                content["search_seconds"],
+            )
         except _DAMAGE as error:
             cause = str(error).rstrip(".")
             raise ValueError(
                 f"{folder} is damaged ({cause}); delete it, and it is made again."
             ) from None
-        trained = Trained(
-            learners,
-            best_steps=np.array(content["best_steps"]),
-            best_scores=np.array(content["best_scores"]),
-            steps=np.array(content["steps"]),
-            scores=np.array(content["scores"], float),
-            losses=np.array(content["losses"], float),
-            seconds=content["seconds"],
-        )
-        return cls(
-            content["name"],
-            Amount(*(content[name] for name in ("sequences", "events", "bytes"))),
-            content["learning_rate"],
-            content["metrics"],
-            values,
-            trained,
-            content["search_seconds"],
-        )
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

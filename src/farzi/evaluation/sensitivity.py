@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from farzi.evaluation.arms import Arm
+from farzi.evaluation.judge import described
 from farzi.evaluation.task import Task
 from farzi.files import write_atomically
 from farzi.training import MakeLearner, NamedOptimizer, Trained, Training, train
@@ -31,7 +32,6 @@ def sensitivity(
     optimizers: Sequence[str],
     rates: Sequence[float],
     file: Path,
-    learner: str = "",
 ) -> dict[str, Any]:
     """Train on an arm with other optimisers and rates, and in other orders of its batches.
 
@@ -43,16 +43,20 @@ def sensitivity(
         optimizers: of optax; see `farzi.training.NamedOptimizer`.
         rates: for each of them.
         file: JSON that keeps what was found; what it has is not done again.
-        learner: name and sizes of what `make_learner` builds, for `file`.
 
     Returns:
         The main test metric: `optimizers`, by name a list of `rate` and `score` (None where the
         training came to no finite score), and `orders`, a list of scores.
     """
-    of = f"{arm.content} {learner} {arm.training} {rate} {optimizers} {rates} {task.content}"
+    of = f"{described(arm, make_learner, task)} {rate} {optimizers} {rates}"
     if file.is_file():
-        kept = json.loads(file.read_bytes())
-        if kept.get("of") == of:
+        try:
+            kept = json.loads(file.read_bytes())
+        except ValueError as error:
+            raise ValueError(
+                f"{file} is damaged ({error}); delete it, and it is made again."
+            ) from None
+        if isinstance(kept, dict) and kept.get("of") == of:
             return kept
 
     def scores(trained: Trained) -> list[float | None]:

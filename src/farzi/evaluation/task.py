@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -56,7 +57,7 @@ class Task:
             split: of the data.
             context: events that a learner reads.
             leave_out_seen: see `Questions.of`.
-            content: see above.
+            content: a hash of the data; computed if not given.
             times: see above.
         """
         validation, test = (
@@ -64,6 +65,8 @@ class Task:
             for part in (split.validation, split.test)
         )
         lengths = split.test.contexts.lengths
+        content = content or _hash(split)
+        content += f", {context} of a context, leave out seen: {leave_out_seen}"
         return cls(split.train, validation, test, content, times, lengths)
 
     @property
@@ -114,3 +117,13 @@ def question_scores(values: dict[str, np.ndarray]) -> np.ndarray:
         rank = values["rank"]
         return np.mean((rank <= 10) / np.log2(1 + rank), axis=0)
     return -np.mean(values["losses"] / np.maximum(values["tokens"], 1), axis=0)
+
+
+def _hash(split: Split) -> str:
+    digest = hashlib.sha256()
+    for part in (split.train, split.validation.contexts, split.test.contexts):
+        digest.update(part.flat().tobytes())
+        digest.update(part.lengths.tobytes())
+    for questions in (split.validation, split.test):
+        digest.update(questions.targets.tobytes())
+    return digest.hexdigest()[:16]

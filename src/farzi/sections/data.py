@@ -81,7 +81,7 @@ class DataConfig:
                 split,
                 context,
                 leave_out_seen=bool(self.leave_out_seen),
-                content=f"flights {split.train.events}" if prepared is None else prepared.content,
+                content="" if prepared is None else prepared.content,
                 times=flight_times() if prepared is None else prepared.times,
             )
         if self.leave_out_seen is not None:
@@ -92,7 +92,8 @@ class DataConfig:
         parts = [prepared.cuts.part(prepared.sequences, which) for which in ("validation", "test")]
         asked = (Text.of(part, context) for part in parts)
         size = prepared.text_bytes(parts[1])
-        return Task(split.train, *asked, content=prepared.content, test_bytes=size)
+        content = f"{prepared.content}, {context} of a context"
+        return Task(split.train, *asked, content=content, test_bytes=size)
 
     @property
     def words(self) -> str:

@@ -72,7 +72,9 @@ class Runs:
             return training.optimizer(rate).init(eqx.filter(learner, eqx.is_inexact_array))
 
         memories = eqx.filter_vmap(init, in_axes=(eqx.if_array(0), 0))(learners, rate_array)
-        return cls(learners, memories, rate_array, tuple(orders or seeds), 0, training)
+        return cls(
+            learners, memories, rate_array, tuple(seeds if orders is None else orders), 0, training
+        )
 
     def advance(self, tokens: Tokens | Windows, steps: int) -> tuple[Runs, np.ndarray]:
         """The same runs `steps` later, and their mean losses on the way, `[runs]`."""

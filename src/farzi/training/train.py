@@ -178,6 +178,12 @@ class _State:
         if kept is None:
             return self
         (learners, memories, best), arrays = kept
+        missing = {"best_scores", "best_steps", "seconds", *_HISTORY} - set(arrays)
+        if missing:
+            raise ValueError(
+                f"{checkpoint.path} is damaged (it has no {min(missing)}); delete it, and the "
+                "training begins again."
+            )
         history = tuple(zip(*(arrays[name] for name in _HISTORY), strict=True))
         step = int(arrays["steps"][-1])
         return _State(
