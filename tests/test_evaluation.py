@@ -98,18 +98,18 @@ def test_stored_bytes_grow_with_the_information():
 
 def test_a_task_is_described_by_all_that_decides_on_it():
     others = [
-        Task.of(SPLIT, 8),
-        Task.of(SPLIT, 7),
-        Task.of(SPLIT, 8, leave_out_seen=True),
+        Task.of(leave_last_out(toy_log.log()), 8),
+        Task.of(leave_last_out(toy_log.log()), 7),
+        Task.of(leave_last_out(toy_log.log()), 8, leave_out_seen=True),
         Task.of(leave_last_out(toy_log.log(seed=1)), 8),
     ]
     assert len({task.content for task in others}) == 4
-    assert Task.of(SPLIT, 8).content == others[0].content
+    assert Task.of(leave_last_out(toy_log.log()), 8).content == others[0].content
 
 
 def test_soft_labels_of_another_teacher_are_other_data():
     teachers = [toy_log.sasrec(jax.random.key(seed)) for seed in (0, 1)]
-    task = Task.of(SPLIT, 8)
+    task = Task.of(leave_last_out(toy_log.log()), 8)
     arms = [
         subset_arm(kind, task, 5, 4, TRAINING, teacher=teacher)
         for kind in ("random", "random-soft")
