@@ -43,6 +43,16 @@ def test_a_file_in_place_of_the_folder_is_refused_and_left_alone(tmp_path):
     assert path.read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_a_file_in_place_of_the_folder_is_refused_before_any_work(tmp_path, command, small):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    answer = farzi(command, str(small), "--out", str(path))
+    assert answer.returncode == 1
+    assert answer.stderr == f"farzi: --out {path} is a file; name a folder, which may be new.\n"
+    assert path.read_text() == "mine"
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     answer = farzi("demo", "--out", str(tmp_path / "file" / "out"))

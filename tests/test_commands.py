@@ -222,6 +222,7 @@ def test_text_is_judged_by_perplexity(tmp_path):
         (("", ""), "nothing", "--on nothing is neither a folder .* nor a subset; use full"),
         (("", ""), "distilled", "--on distilled is neither a folder"),
         (("", ""), "random-soft", "random-soft needs a learner trained on all data; name"),
+        (("", ""), "random --teacher", "--teacher is given, but --on random needs none; leave it"),
         (("sequences = 4", "sequences = 4000"), "random", "4000 full sequences .* ask for fewer"),
         (("rates = [0.03]", "rates = [1e30]"), "full", "no finite score"),
     ],
@@ -229,8 +230,10 @@ def test_text_is_judged_by_perplexity(tmp_path):
 def test_mistakes_are_told_with_a_remedy(log, tmp_path, change, on, message):
     path = write(log, tmp_path / "run.toml")
     path.write_text(path.read_text().replace(*change, 1))
+    on, _, teacher = on.partition(" ")
+    teacher = tmp_path if teacher else None
     with pytest.raises((ValueError, FloatingPointError), match=message):
-        train.run(config.read(path), tmp_path / "out", on=on, console=quiet())
+        train.run(config.read(path), tmp_path / "out", on=on, teacher=teacher, console=quiet())
     assert not (tmp_path / "out" / "results.json").exists()
 
 

@@ -25,20 +25,24 @@ def demo(
     """
     if not 0 <= seed < 10**8:
         raise ValueError(f"--seed is {seed}; use a whole number from 0 to 99999999.")
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out} is a file; name a folder, which may be new.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=out).close()  # Rather now than after four minutes.
-    except OSError as error:
-        raise ValueError(
-            f"--out {out} cannot be written to ({error.strerror}); name another folder."
-        ) from None
-
+    _check_out(out)
     _keep_compiled_programs()
     from farzi.demo import run
 
     run(out, seed)
+
+
+def _check_out(out: Path) -> None:
+    """Raise unless something can be written to the folder: rather now than after all the work."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out {out} is a file; name a folder, which may be new.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=out).close()
+    except OSError as error:
+        raise ValueError(
+            f"--out {out} cannot be written to ({error.strerror}); name another folder."
+        ) from None
 
 
 def plan(
@@ -88,7 +92,9 @@ def train(
     from farzi.commands.train import run
     from farzi.config import read
 
-    run(read(config), out, on=on, teacher=teacher)
+    settings = read(config)
+    _check_out(out)
+    run(settings, out, on=on, teacher=teacher)
 
 
 def evaluate(
@@ -107,7 +113,9 @@ def evaluate(
     from farzi.commands.evaluate import run
     from farzi.config import read
 
-    run(read(config), out)
+    settings = read(config)
+    _check_out(out)
+    run(settings, out)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from farzi.evaluation import (
     distilled_arm,
     evaluate,
     full_arm,
+    needs_teacher,
     subset_arm,
 )
 from farzi.models import Learner
@@ -89,6 +90,8 @@ def run(
 
 def _arm(config: Config, task: Task, on: str, teacher: Path | None) -> Arm:
     recipe = config.recipe
+    if teacher is not None and (on == "full" or Path(on).is_dir() or not needs_teacher(on)):
+        raise ValueError(f"--teacher is given, but --on {on} needs none; leave it out.")
     if on == "full":
         return full_arm(task, recipe.context, config.train.training())
     if Path(on).is_dir():
@@ -102,11 +105,11 @@ def _arm(config: Config, task: Task, on: str, teacher: Path | None) -> Arm:
         )
     few = replace(recipe.learner.training(config.evaluate.few_steps), dropout=True)
     return subset_arm(
-        on, task, recipe.sequences, recipe.length, few, teacher=_teacher(config, teacher, on)
+        on, task, recipe.sequences, recipe.length, few, teacher=_teacher(config, teacher)
     )
 
 
-def _teacher(config: Config, folder: Path | None, on: str) -> Learner | None:
+def _teacher(config: Config, folder: Path | None) -> Learner | None:
     if folder is None:
         return None
     outcome = Outcome.load(folder, None, config.make_learner)

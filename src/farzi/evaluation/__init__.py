@@ -6,6 +6,7 @@ from farzi.evaluation.arms import (
     Arm,
     distilled_arm,
     full_arm,
+    needs_teacher,
     stored_bytes,
     subset_arm,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "distilled_arm",
     "evaluate",
     "full_arm",
+    "needs_teacher",
     "paired",
     "sensitivity",
     "stored_bytes",

@@ -106,7 +106,7 @@ def subset_arm(
     Raises:
         ValueError: if there are not so many, or what the kind needs is not known.
     """
-    if teacher is None and (kind.endswith(SOFT) or kind in _EMBEDDED):
+    if teacher is None and needs_teacher(kind):
         raise ValueError(
             f"{kind} needs a learner trained on all data; name the folder of its training "
             "(--teacher)."
@@ -125,6 +125,11 @@ def subset_arm(
     amount = Amount(count, ids.size, stored)
     content = _hash(*(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tokens)))
     return Arm(name or kind, tokens, amount, training, content)
+
+
+def needs_teacher(kind: str) -> bool:
+    """Whether a subset is chosen or labelled by a learner trained on all data."""
+    return kind.endswith(SOFT) or kind in _EMBEDDED
 
 
 def _choose(

@@ -74,7 +74,8 @@ class DataConfig:
         split, prepared = self.split, self.prepared
         if split is None:
             raise ValueError(
-                "[data] names no data, only a vocabulary; write folder, that farzi prepare wrote"
+                "[data] names no data, only a vocabulary; write folder = and the name of a folder "
+                "that farzi prepare wrote."
             )
         if prepared is None or not prepared.is_text:
             return Task.of(
@@ -87,7 +88,7 @@ class DataConfig:
         if self.leave_out_seen is not None:
             raise ValueError(
                 "[data] leave_out_seen is set, but the data are text, of which every next token is "
-                "asked for; leave it out"
+                "asked for; leave it out."
             )
         parts = [prepared.cuts.part(prepared.sequences, which) for which in ("validation", "test")]
         asked = (Text.of(part, context) for part in parts)
