@@ -146,7 +146,7 @@ def _page(table: dict[str, Any]) -> str:
         "Test scores, mean ± half the 95 % interval over the starts. All items are ranked, ties by "
         "expected rank; leave-last-out; items of the history are left out of the ranking. Text: a "
         "row is read by itself, and each token predicted from at least half a context. Recipes: "
-        "`recipes/`; made by `python benchmarks/full_data.py`. Times are not benchmarks: the machine "
+        "`recipes/`; made by `python benchmarks/full_data.py`. Times are no benchmark: the machine "
         "did other things too.",
         "",
         "| recipe | learner | starts | context | " + " | ".join(SHOWN) + " | Markov chain | steps "
