@@ -9,12 +9,11 @@ import pytest
 import toy_log
 
 import farzi
-from farzi import training
 from farzi.data import PADDING, Sequences, leave_last_out, windows
 from farzi.distillation import distill
 from farzi.distillation.pool import expert_pool
 from farzi.metrics import Questions
-from farzi.training import Training, train
+from farzi.training import Training, runs, train
 
 PLANTED = toy_log.TOKENS - 1
 RECIPE = dataclasses.replace(
@@ -41,7 +40,7 @@ def same(left, right):
 def met(monkeypatch):
     """Every real token that training or distillation turned into an array."""
     seen = []
-    for module in (training, farzi.distillation.outer_loop):
+    for module in (runs, farzi.distillation.outer_loop):
         original = module.hard_tokens
 
         def spy(rows, which, original=original):

@@ -11,7 +11,7 @@ from farzi.data import leave_last_out, windows
 from farzi.demo import Plan
 from farzi.distillation import Pool, distill
 from farzi.distillation.outer_loop import _VALIDATION_SEED, validate
-from farzi.evaluation import _SEARCH_SEED
+from farzi.evaluation.judge import _SEARCH_SEED
 from farzi.hypergradients import Auto, Checkpointed
 from farzi.metrics import Questions
 from farzi.models import SASRec
