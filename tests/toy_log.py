@@ -13,6 +13,7 @@ RECIPE = Recipe(
     sequences=4,
     length=4,
     context=8,
+    labels="next",
     rank=4,
     start="noise",
     inner_steps=8,

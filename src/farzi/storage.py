@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,13 +15,17 @@ import safetensors.numpy
 from jaxtyping import Array, Float
 
 from farzi.data import Vocabulary
-from farzi.distilled import Factored
+from farzi.distilled import Distilled, Factored, OwnLabels
 from farzi.files import write_atomically
 from farzi.models import Tokens
 from farzi.training import LearnerRecipe
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder; a loader refuses later ones."""
+_READ = (1, 2)  # The first had no `inputs` and no int8.
+
+Numbers = Literal["int8", "float16"]
+"""How latents and decoder are stored."""
 
 TENSORS = "distilled.safetensors"
 VOCABULARY = "vocabulary.json"
@@ -35,13 +39,22 @@ class DistilledData:
     On disk a folder: `distilled.safetensors` holds `latents` (float16, `[sequences, time, rank]`)
     and `decoder` (float16, `[rank, vocab]`), whose product divided by the temperature gives the
     logits of the tokens in `vocabulary.json`; and `loss_mask` (bool, `[sequences, time]`) where
-    learners are not asked for every place. Temperature and training stand in the file's metadata,
-    as JSON under the key `farzi`.
+    learners are not asked for every place. Labels of their own have no latents for the first token
+    of a sequence, and `inputs` (`[sequences, time]`), the ids that are read. As int8, latents and
+    decoder are to be multiplied with `latents_scale` and `decoder_scale` (float32, `[rank]`).
+    Temperature and training stand in the file's metadata, as JSON under the key `farzi`.
+
+    Attributes:
+        factors: the synthetic sequences.
+        vocabulary: their tokens.
+        learner: how learners are trained on them.
+        numbers: type in which latents and decoder are stored.
     """
 
-    factors: Factored
+    factors: Distilled
     vocabulary: Vocabulary
     learner: LearnerRecipe
+    numbers: Numbers = "float16"
 
     def __post_init__(self) -> None:
         if self.factors.decoder.shape[1] != len(self.vocabulary):
@@ -74,7 +87,7 @@ class DistilledData:
         return self.factors.tokens()
 
     def save(self, folder: Path | str) -> None:
-        """Write the folder; a file is replaced at once or not at all. Numbers become float16."""
+        """Write the folder; a file is replaced at once or not at all. Numbers are rounded."""
         folder = Path(folder)
         tensors = self.stored()
         write_atomically(folder / VOCABULARY, self.vocabulary.json().encode())
@@ -86,19 +99,18 @@ class DistilledData:
         Raises:
             ValueError: if float16 cannot hold a number.
         """
-        with np.errstate(over="ignore"):
-            arrays = {
-                "latents": np.asarray(self.factors.latents).astype(np.float16),
-                "decoder": np.asarray(self.factors.decoder).astype(np.float16),
-            }
-        for name, array in arrays.items():
-            if not np.isfinite(array).all():
-                raise ValueError(
-                    f"the {name} hold numbers that float16 cannot (beyond 65504 or not finite); "
-                    "distil again with a smaller outer_rate."
-                )
-        if self.factors.loss_mask is not None:
-            arrays["loss_mask"] = np.asarray(self.factors.loss_mask)
+        arrays = {
+            **_rounded("latents", np.asarray(self.factors.latents), -1, self.numbers),
+            **_rounded("decoder", np.asarray(self.factors.decoder), 0, self.numbers),
+        }
+        if isinstance(self.factors, OwnLabels):
+            smallest = np.min_scalar_type(len(self.vocabulary) - 1)
+            arrays["inputs"] = np.asarray(self.factors.inputs).astype(smallest)
+            mask = self.factors.labels.loss_mask
+        else:
+            mask = self.factors.loss_mask
+        if mask is not None:
+            arrays["loss_mask"] = np.asarray(mask)
         # One entry, because safetensors writes several in random order.
         about = {
             "format": FORMAT,
@@ -134,26 +146,56 @@ def load(folder: Path | str) -> DistilledData:
     except (ValueError, safetensors.SafetensorError) as error:
         cause = str(error).rstrip(".")
         raise ValueError(f"{folder} is damaged ({cause}); save or copy it again.") from None
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
+    if not isinstance(about, dict) or about.get("format") not in _READ:
         found = about.get("format") if isinstance(about, dict) else about
         raise ValueError(
-            f"{folder / TENSORS} has format {found!r}, but this farzi reads format "
+            f"{folder / TENSORS} has format {found!r}, but this farzi reads formats up to "
             f"{FORMAT}; use the farzi that wrote it, or a later one."
         )
     _check(folder, arrays, len(vocabulary))
-    factors = Factored(
-        jnp.asarray(arrays["latents"], jnp.float32),
-        jnp.asarray(arrays["decoder"], jnp.float32),
+    factors: Distilled = Factored(
+        _restored("latents", arrays, -1),
+        _restored("decoder", arrays, 0),
         temperature=_positive(folder, about, "temperature"),
         loss_mask=jnp.asarray(arrays["loss_mask"]) if "loss_mask" in arrays else None,
     )
+    if "inputs" in arrays:
+        factors = OwnLabels(jnp.asarray(arrays["inputs"], jnp.int32), factors)
+    numbers: Numbers = "int8" if arrays["latents"].dtype == np.int8 else "float16"
     learner = about.get("learner")
-    numbers = learner if isinstance(learner, dict) else {}
+    stated = learner if isinstance(learner, dict) else {}
     made_for = {
-        field.name: _positive(folder, numbers, field.name) for field in fields(LearnerRecipe)
+        field.name: _positive(folder, stated, field.name) for field in fields(LearnerRecipe)
     }
     made_for |= {name: int(made_for[name]) for name in ("steps", "batch_size")}
-    return DistilledData(factors, vocabulary, LearnerRecipe(**made_for))
+    return DistilledData(factors, vocabulary, LearnerRecipe(**made_for), numbers)
+
+
+def _rounded(name: str, array: np.ndarray, axis: int, numbers: Numbers) -> dict[str, np.ndarray]:
+    """An array as it is stored; as int8 with one scale for each component on this axis."""
+    if not (np.abs(array) <= np.finfo(np.float16).max).all():
+        raise ValueError(
+            f"the {name} hold numbers beyond 65504 or not finite, which cannot be stored; distil "
+            "again with a smaller outer_rate."
+        )
+    if numbers == "float16":
+        return {name: array.astype(np.float16)}
+    moved = np.moveaxis(array, axis, -1)
+    largest = np.abs(moved).reshape(-1, moved.shape[-1]).max(axis=0)
+    scale = np.where(largest > 0, largest / _LARGEST_INT8, 1).astype(np.float32)
+    whole = np.moveaxis(np.rint(moved / scale), -1, axis)
+    return {name: whole.astype(np.int8), f"{name}_scale": scale}
+
+
+def _restored(name: str, arrays: dict[str, np.ndarray], axis: int) -> Float[Array, ...]:
+    """What `_rounded` stored, as float32."""
+    array = arrays[name].astype(np.float32)
+    if f"{name}_scale" in arrays:
+        array = np.moveaxis(np.moveaxis(array, axis, -1) * arrays[f"{name}_scale"], -1, axis)
+    return jnp.asarray(array)
+
+
+_LARGEST_INT8 = 127
 
 
 def _positive(folder: Path, about: dict[str, Any], name: str) -> Any:
@@ -173,6 +215,29 @@ def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: int) -> None:
         raise ValueError(
             f"{folder / TENSORS} has shapes {shapes}, which do not fit each other and "
             f"{tokens} tokens; save or copy it again."
+        )
+    kinds = arrays["latents"].dtype, arrays["decoder"].dtype
+    if kinds[0] != kinds[1] or kinds[0] not in (np.int8, np.float16):
+        raise ValueError(
+            f"{folder / TENSORS} holds numbers of {kinds[0]} and {kinds[1]}, where int8 or float16 "
+            "is needed; save or copy it again."
+        )
+    for name in ("latents_scale", "decoder_scale"):
+        wanted = (latents[2],) if kinds[0] == np.int8 else None
+        if shapes.get(name) != wanted:
+            raise ValueError(
+                f"{folder / TENSORS} has a {name} of shape {shapes.get(name)}, where {wanted} is "
+                "needed; save or copy it again."
+            )
+    inputs = arrays.get("inputs")
+    if inputs is not None and (
+        inputs.shape != (latents[0], latents[1] + 1)
+        or not np.issubdtype(inputs.dtype, np.integer)
+        or not ((inputs >= 0) & (inputs < tokens)).all()
+    ):
+        raise ValueError(
+            f"{folder / TENSORS} has inputs of {inputs.dtype} {inputs.shape}, where ids of "
+            f"{tokens} tokens {(latents[0], latents[1] + 1)} are needed; save or copy it again."
         )
     mask = arrays.get("loss_mask")
     if mask is not None and (mask.dtype != bool or mask.shape != latents[:2]):

@@ -207,8 +207,8 @@ class _Comparison:
         for one in sets:
             few = one.data.learner.training(config.evaluate.few_steps)
             arms.append(distilled_arm(one.data, few, one.name))
-            count, time, _ = one.data.factors.latents.shape
-            sizes.setdefault((count, time - 1), few)
+            count = len(one.data.factors)
+            sizes.setdefault((count, one.data.factors.events // count - 1), few)
         for (count, length), few in sizes.items():
             size = "" if len(sizes) == 1 else f" {count}x{length}"
             for kind in config.evaluate.arms:

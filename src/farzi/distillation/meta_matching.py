@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from farzi.distilled import Factored
+from farzi.distilled import Distilled
 from farzi.hypergradients import Adjoint, Auto, Hypergradient, hypergradient
 from farzi.losses import next_token_loss
 from farzi.models import Learner, Tokens
@@ -29,7 +29,7 @@ class Matched(NamedTuple):
     """
 
     loss: Float[Array, ""]
-    gradient: Factored
+    gradient: Distilled
     adjoint_norms: Float[Array, " steps"]
     clipped: Float[Array, ""]
 
@@ -59,7 +59,7 @@ class MetaMatching:
 
     def __call__(
         self,
-        distilled: Factored,
+        distilled: Distilled,
         starts: Learner,
         order: Int[Array, "starts steps batch"],
         real: Tokens,
@@ -97,8 +97,8 @@ class MetaMatching:
 
         variable, fixed = eqx.partition(distilled, eqx.is_inexact_array)
 
-        def tokens_of(variable: Factored) -> tuple[PyTree, PyTree]:
-            data: Factored = eqx.combine(variable, fixed)
+        def tokens_of(variable: Distilled) -> tuple[PyTree, PyTree]:
+            data: Distilled = eqx.combine(variable, fixed)
             return eqx.partition(data.tokens(by_latents=self.by_latents), eqx.is_inexact_array)
 
         tokens, transpose, rest = jax.vjp(tokens_of, variable, has_aux=True)

@@ -18,7 +18,7 @@ from farzi.data import HeldOut, Sequences, batch_order, windows
 from farzi.distillation.outer_step import Inputs, outer_optimizer, prepare, variable
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
-from farzi.distilled import Factored, from_noise, from_real
+from farzi.distilled import Distilled, check_rank, from_noise, from_real, from_teacher
 from farzi.files import write_atomically
 from farzi.hypergradients import Adjoint
 from farzi.metrics import Questions
@@ -153,7 +153,7 @@ def distill(
     memory = outer_optimizer(recipe).init(variable(data))
     step_key = jax.random.key(seed)
 
-    def score(data: Factored) -> float:
+    def score(data: Distilled) -> float:
         return validate(data, validation, make_learner, recipe)
 
     start_score = score(data)
@@ -191,7 +191,7 @@ def distill(
         if on_step is not None:
             on_step(history[-1])
     return Distillation(
-        DistilledData(best, sequences.vocabulary, recipe.learner),
+        DistilledData(best, sequences.vocabulary, recipe.learner, recipe.numbers),
         best_step,
         start_score,
         tuple(history),
@@ -202,7 +202,7 @@ def distill(
 
 
 def validate(
-    data: Factored, validation: Validation, make_learner: MakeLearner, recipe: Recipe
+    data: Distilled, validation: Validation, make_learner: MakeLearner, recipe: Recipe
 ) -> float:
     """Mean validation score of learners at the best of three points of the inner loop's length.
 
@@ -229,14 +229,11 @@ def _check_learner(make_learner: MakeLearner, sequences: Sequences, recipe: Reci
             f"the learner has embeddings for {table.shape[0]} tokens but the vocabulary has "
             f"{len(sequences.vocabulary)}; build the learner with len(sequences.vocabulary)."
         )
-    if recipe.start == "real" and recipe.rank > min(table.shape):
-        raise ValueError(
-            f"the rank is {recipe.rank} but the learner's embeddings span only {min(table.shape)} "
-            'dimensions; use a smaller rank or start="noise".'
-        )
+    if recipe.start == "real":
+        check_rank(recipe.rank, *table.shape)
 
 
-def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: int) -> Factored:
+def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: int) -> Distilled:
     if teacher is None:
         return from_noise(
             recipe.sequences,
@@ -247,12 +244,12 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
         )
     real = windows(sequences, recipe.length)
     rows = random_rows(real, recipe.sequences, np.random.default_rng([_START, seed]))
+    mask = real.loss_mask(rows)
+    if recipe.labels == "own":
+        return from_teacher(real[rows], teacher, rank=recipe.rank, loss_mask=mask)
+    confidence = 0.7 if recipe.confidence is None else recipe.confidence
     return from_real(
-        real[rows],
-        teacher.embedding,
-        rank=recipe.rank,
-        confidence=recipe.confidence,
-        loss_mask=real.loss_mask(rows),
+        real[rows], teacher.embedding, rank=recipe.rank, confidence=confidence, loss_mask=mask
     )
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from farzi.distillation.meta_matching import MetaMatching
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
-from farzi.distilled import Factored, from_noise
+from farzi.distilled import Distilled, Factored, OwnLabels, from_noise
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import StateSize, state_size
 from farzi.hypergradients.budget import program_bytes
@@ -37,7 +37,7 @@ class Inputs(NamedTuple):
         real: real sequences, `[starts, rows, time]`, `Masked` if they have a loss mask.
     """
 
-    data: Factored
+    data: Distilled
     memory: PyTree
     key: PRNGKeyArray
     order: Int[Array, "starts steps batch"]
@@ -67,7 +67,7 @@ class OuterProgram:
     adjoint: Adjoint
     compiled: Any
 
-    def __call__(self, inputs: Inputs) -> tuple[Factored, PyTree, Measured]:
+    def __call__(self, inputs: Inputs) -> tuple[Distilled, PyTree, Measured]:
         """The data after the step, the outer optimiser's memory, and what there is to tell."""
         return self.compiled(*inputs)
 
@@ -126,7 +126,7 @@ def outer_optimizer(recipe: Recipe) -> optax.GradientTransformation:
     return optax.adam(recipe.outer_schedule())
 
 
-def variable(data: Factored) -> PyTree:
+def variable(data: Distilled) -> PyTree:
     """What of the distilled data the outer optimiser moves."""
     return eqx.filter(data, eqx.is_inexact_array)
 
@@ -134,15 +134,18 @@ def variable(data: Factored) -> PyTree:
 def input_shapes(recipe: Recipe, vocabulary: int, *, masked: bool = False) -> Inputs:
     """Shapes and types of what an outer step reads."""
 
-    def start(key: PRNGKeyArray) -> tuple[Factored, PyTree]:
-        data = from_noise(
-            recipe.sequences, recipe.length + 1, vocabulary, rank=recipe.rank, key=key
-        )
+    def start(key: PRNGKeyArray) -> tuple[Distilled, PyTree]:
+        own = recipe.labels == "own"
+        places = recipe.length if own else recipe.length + 1
+        soft = from_noise(recipe.sequences, places, vocabulary, rank=recipe.rank, key=key)
         if recipe.start == "real":  # Those are of 32 bits whatever JAX's default is.
-            data = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), data)
+            soft = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), soft)
             if masked:
-                mask = jnp.ones(data.latents.shape[:2], bool)
-                data = Factored(data.latents, data.decoder, loss_mask=mask)
+                mask = jnp.ones(soft.latents.shape[:2], bool)
+                soft = Factored(soft.latents, soft.decoder, loss_mask=mask)
+        data: Distilled = soft
+        if own:
+            data = OwnLabels(jnp.zeros((recipe.sequences, places + 1), jnp.int32), soft)
         return data, outer_optimizer(recipe).init(variable(data))
 
     data, memory = jax.eval_shape(start, jax.random.key(0))
@@ -162,7 +165,7 @@ def _integers(*shape: int) -> Any:
     return jax.ShapeDtypeStruct(shape, jnp.int32)
 
 
-def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Factored, PyTree, Measured]]:
+def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Distilled, PyTree, Measured]]:
     """One step as a pure function of `Inputs`."""
     optimizer = outer_optimizer(recipe)
     objective = MetaMatching(
@@ -173,12 +176,12 @@ def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Factored, PyTree, M
     )
 
     def step(
-        data: Factored,
+        data: Distilled,
         memory: PyTree,
         key: PRNGKeyArray,
         order: Int[Array, "starts steps batch"],
         real: HardTokens | Masked,
-    ) -> tuple[Factored, PyTree, Measured]:
+    ) -> tuple[Distilled, PyTree, Measured]:
         starts = pool.draw(recipe.starts, key)
         matched = objective(data, starts, order, real, key=jax.random.fold_in(key, _ADJOINT))
         updates, memory = optimizer.update(variable(matched.gradient), memory, variable(data))

@@ -10,6 +10,7 @@ from typing import Literal
 import optax
 
 from farzi.hypergradients import Adjoint, Auto, StoreStates
+from farzi.storage import Numbers
 from farzi.training import LearnerRecipe
 
 
@@ -23,9 +24,15 @@ class Recipe:
         sequences: how many synthetic sequences (the paper's mu).
         length: predictions in each, so each holds `length + 1` soft tokens (xi).
         context: predictions in each of the real sequences that judge a learner.
+        labels: what a place is asked for. `"own"`: a distilled label of its own, while learners
+            read real tokens (`farzi.distilled.OwnLabels`). `"next"`, as in the paper: the soft
+            token that the next place reads (`farzi.distilled.Factored`).
         rank: numbers in a latent (d).
+        numbers: type in which latents and decoder are stored; int8 with a scale for each of the
+            `rank` components.
         start: from `"real"` sequences seen through a trained learner, or from `"noise"`.
-        confidence: mean probability of the real token in a start from real sequences.
+        confidence: mean probability of the real token in a start from real sequences whose labels
+            are the next tokens; 0.7 if not given.
         inner_steps: T, the steps a learner takes on the distilled data.
         inner_rate: its Adam rate.
         inner_eps: added to the root of the second moment; also inside the root, squared. A larger
@@ -50,14 +57,16 @@ class Recipe:
     sequences: int = 145
     length: int = 10
     context: int = 20
-    rank: int = 24
+    labels: Literal["own", "next"] = "own"
+    rank: int = 16
+    numbers: Numbers = "int8"
     start: Literal["real", "noise"] = "real"
-    confidence: float = 0.7
+    confidence: float | None = None
     inner_steps: int = 60
     inner_rate: float = 0.01
     inner_eps: float = 1e-4
     inner_batch: int | None = 36
-    outer_steps: int = 700
+    outer_steps: int = 400
     outer_rate: float = 0.04
     warmup: int = 20
     final_rate: float = 0.05
@@ -77,8 +86,24 @@ class Recipe:
                     f"{setting.name} is {value}; use a number "
                     f"{'from zero up' if least == 0 else 'greater than zero'}."
                 )
-        if self.start not in ("real", "noise"):
-            raise ValueError(f'start is {self.start!r}; use "real" or "noise".')
+        for name, known in (
+            ("start", ("real", "noise")),
+            ("labels", ("own", "next")),
+            ("numbers", ("int8", "float16")),
+        ):
+            if getattr(self, name) not in known:
+                first, second = known
+                raise ValueError(f'{name} is {getattr(self, name)!r}; use "{first}" or "{second}".')
+        if self.labels == "own" and self.start == "noise":
+            raise ValueError(
+                'labels = "own" keeps real sequences as inputs, so there is no start from noise; '
+                'use start = "real" or labels = "next".'
+            )
+        if self.labels == "own" and self.confidence is not None:
+            raise ValueError(
+                "confidence is set, but labels of their own start from what a trained learner "
+                'expects; leave it out, or use labels = "next".'
+            )
 
     @property
     def batch(self) -> int:

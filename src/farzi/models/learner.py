@@ -77,12 +77,13 @@ class Labelled(eqx.Module):
 
     Attributes:
         tokens: ids, `[*batch, time + 1]`; the last one is read by no learner.
-        labels: a distribution for each token but the first, `[*batch, time, vocab]`.
+        labels: a distribution for each token but the first, `[*batch, time, vocab]`, or latents of
+            it.
         loss_mask: which tokens are asked for, `[*batch, time + 1]`; None if all are.
     """
 
     tokens: HardTokens
-    labels: Float[Array, "*batch places vocab"]
+    labels: Float[Array, "*batch places vocab"] | LatentTokens
     loss_mask: Bool[Array, "*batch time"] | None = None
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 from farzi.distillation import Recipe
 from farzi.distillation.outer_loop import validate
 from farzi.distillation.outer_step import Inputs, OuterProgram, input_shapes
-from farzi.distilled import Factored
+from farzi.distilled import Distilled
 from farzi.metrics import Questions
 from farzi.training import MakeLearner
 
@@ -60,7 +60,11 @@ def _random_inputs(recipe: Recipe, vocabulary: int) -> Inputs:
     def integers(shape: Any, end: int) -> jax.Array:
         return jnp.asarray(rng.integers(end, size=shape.shape), shape.dtype)
 
-    data: Factored = jax.tree.map(normal, shapes.data)
+    def values(shape: Any) -> jax.Array:
+        inexact = jnp.issubdtype(shape.dtype, jnp.inexact)
+        return normal(shape) if inexact else integers(shape, vocabulary)
+
+    data: Distilled = jax.tree.map(values, shapes.data)
     return Inputs(
         data,
         jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes.memory),

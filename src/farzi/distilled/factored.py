@@ -1,12 +1,10 @@
-"""The distilled data: synthetic sequences as factored distributions over tokens."""
+"""Synthetic sequences as factored distributions over tokens."""
 
 from __future__ import annotations
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Int
 
 from farzi.models import Masked, Tokens
 from farzi.models.chunks import in_chunks
@@ -99,84 +97,3 @@ class Factored(eqx.Module):
     def events(self) -> int:
         """Soft tokens in all sequences together."""
         return self.latents.shape[0] * self.latents.shape[1]
-
-
-def from_noise(
-    sequences: int, time: int, vocabulary: int, *, rank: int, key: PRNGKeyArray
-) -> Factored:
-    """Start from normally distributed latents and decoder: nearly even distributions."""
-    latents, decoder = jax.random.split(key)
-    return Factored(
-        jax.random.normal(latents, (sequences, time, rank)),
-        jax.random.normal(decoder, (rank, vocabulary)) / np.sqrt(rank),
-    )
-
-
-def from_real(
-    tokens: Int[np.ndarray, "sequences time"],
-    embedding: Float[Array, "vocab width"],
-    *,
-    rank: int,
-    confidence: float = 0.7,
-    loss_mask: Bool[np.ndarray, "sequences time"] | None = None,
-) -> Factored:
-    """Start from real sequences, seen through the embeddings of a learner trained on all data.
-
-    The decoder is the leading `rank` principal components of the (length-normalised) embeddings,
-    the latents are the projections of the real tokens onto them, and both are scaled so that a
-    real token keeps a mean probability of `confidence` at its own place.
-
-    Args:
-        tokens: real sequences without padding.
-        embedding: table of a trained learner.
-        rank: size of a latent, at most the width of the embedding.
-        confidence: between 0 and 1.
-        loss_mask: of the real sequences.
-
-    Raises:
-        ValueError: if a size or value does not fit.
-    """
-    vocabulary, width = embedding.shape
-    if rank > min(width, vocabulary):
-        raise ValueError(
-            f"the rank is {rank} but the embeddings span only {min(width, vocabulary)} "
-            "dimensions; use a smaller rank or start from noise."
-        )
-    if (tokens < 0).any():
-        raise ValueError("a starting sequence holds padding; start from full windows only.")
-    if not 1 / vocabulary < confidence < 1:
-        raise ValueError(
-            f"confidence is {confidence}, but must lie between chance (1 / {vocabulary}) and 1."
-        )
-    table = np.asarray(embedding, np.float64)
-    table = table / np.linalg.norm(table, axis=1, keepdims=True)
-    _, _, directions = np.linalg.svd(table - table.mean(axis=0), full_matrices=False)
-    projected = table @ directions[:rank].T
-    projected /= np.linalg.norm(projected, axis=1, keepdims=True)
-    scale = _scale_for(projected[tokens.reshape(-1)], projected, confidence)
-    factor = np.sqrt(scale)
-    return Factored(
-        jnp.asarray(factor * projected[tokens], jnp.float32),
-        jnp.asarray(factor * projected.T, jnp.float32),
-        loss_mask=None if loss_mask is None else jnp.asarray(loss_mask),
-    )
-
-
-def _scale_for(rows: np.ndarray, table: np.ndarray, confidence: float) -> float:
-    """The factor on `rows @ table.T` that gives a row's own token that probability on average."""
-    similarity = rows @ table.T
-    own = np.sum(rows * rows, axis=1, keepdims=True)
-    low, high = 0.0, 1e4
-
-    def reached(scale: float) -> float:
-        return float(np.mean(1 / np.exp(scale * (similarity - own)).sum(axis=1)))
-
-    if reached(high) < confidence:
-        raise ValueError(
-            f"latents of rank {table.shape[1]} cannot tell the tokens apart well enough for a "
-            f"confidence of {confidence}; use a higher rank or a lower confidence."
-        )
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if reached(middle) < confidence else (low, middle)
-    return high
