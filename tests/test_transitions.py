@@ -50,3 +50,14 @@ def test_row_shares_frequency_and_correlation():
     expected = np.corrcoef(first.ravel(), second.ravel())[0, 1]
     assert correlation(first, second) == pytest.approx(expected)
     assert np.isnan(correlation(np.ones(3), np.arange(3.0)))
+
+
+def test_where_real_tokens_are_read_they_come_before_the_labels():
+    generator = np.random.default_rng(0)
+    labels = generator.dirichlet(np.ones(4), size=(3, 5))
+    inputs = generator.integers(4, size=(3, 5))
+    brute = np.zeros((4, 4))
+    for n in range(3):
+        for t in range(4):
+            brute[inputs[n, t]] += labels[n, t + 1]
+    np.testing.assert_allclose(expected_transitions(labels, inputs), brute, rtol=1e-12)

@@ -118,6 +118,37 @@ def evaluate(
     run(settings, out)
 
 
+def inspect(
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")],
+    real: Annotated[str | None, tyro.conf.arg(metavar="DATA")] = None,
+    sequences: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
+    top: Annotated[int, tyro.conf.arg(metavar="N")] = 3,
+    seed: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+) -> None:
+    """Show what is in distilled data: likely tokens, how sharp they are, and what they are near to.
+
+    Args:
+        folder: of the distilled data.
+        real: what they were distilled from, to compare them with: a folder that `farzi prepare`
+            wrote, or "flights".
+        sequences: how many of them to show.
+        top: tokens to show at each place.
+        seed: of the sequences that are drawn at random.
+    """
+    for name, value, least in (("sequences", sequences, 1), ("top", top, 1), ("seed", seed, 0)):
+        if value < least:
+            raise ValueError(f"--{name} is {value}; use a whole number from {least} up.")
+    from farzi.commands.inspect import inspect
+    from farzi.sections import DataConfig
+    from farzi.storage import load
+
+    data, split = load(folder), None
+    if real is not None:
+        split = (DataConfig(name="flights") if real == "flights" else DataConfig(folder=real)).split
+    train = None if split is None else split.train
+    print(inspect(data, train, sequences=sequences, top=top, seed=seed))
+
+
 @dataclass(frozen=True)
 class _TextOptions(TextOptions):
     """`TextOptions`, of which the command line calls the tokenizer `--text`.
@@ -214,6 +245,7 @@ def main() -> None:
                 "plan": plan,
                 "train": train,
                 "evaluate": evaluate,
+                "inspect": inspect,
             },
             prog="farzi",
             description="Shrink a log of sequences into a handful that train models as well.",

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from farzi import results, storage
 from farzi.data import Sequences, Split, flights, leave_last_out
 from farzi.distillation import Distillation, OuterStep, Recipe, distill
+from farzi.distilled import OwnLabels
 from farzi.evaluation import (
     Arm,
     Outcome,
@@ -158,10 +159,12 @@ def _report(
     data: DistilledData,
     split: Split,
 ) -> ReportData:
+    factors = data.factors
     return ReportData(
         results=content,
         tokens=data.vocabulary.tokens,
         synthetic=np.asarray(data.probabilities()),
+        inputs=np.asarray(factors.inputs) if isinstance(factors, OwnLabels) else None,
         real_transitions=_transitions(split.train),
         real_lengths=split.train.lengths,
         real_counts=np.bincount(split.train.flat(), minlength=len(data.vocabulary)),

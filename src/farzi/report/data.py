@@ -24,6 +24,8 @@ class ReportData:
             `[outer_steps]`.
         validations: of the distillation: `step` and mean `ndcg@10`.
         curves: an arm's validations: its `steps` and mean `ndcg@10`.
+        inputs: ids of the tokens that learners read, `[sequences, time]`, where only the labels are
+            synthetic; None where learners read `synthetic` itself.
 
     Raises:
         ValueError: if shapes do not fit each other or rows of `synthetic` are no distributions.
@@ -38,6 +40,7 @@ class ReportData:
     outer_losses: np.ndarray
     validations: list[dict[str, Any]]
     curves: dict[str, dict[str, Any]]
+    inputs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         vocabulary = len(self.tokens)

@@ -108,8 +108,13 @@ def soft_sequences(data: ReportData) -> dict[str, Any]:
     caption = "The only synthetic sequence" if count == 1 else f"{shown} {number(count)} sequences"
     if time > SHOWN_PLACES:
         caption += f", the first {SHOWN_PLACES} of {number(time)} places each"
+    caption += "."
+    if data.inputs is not None:
+        caption += (
+            " Models read real sequences; shown is what they are asked for at each place of these."
+        )
     return {
-        "caption": caption + ".",
+        "caption": caption,
         "summary": f"Over all places of all sequences the likeliest token has a probability of "
         f"{percent(confidence)} on average.",
         "legend": [
@@ -137,7 +142,7 @@ def place(row: np.ndarray, tokens: tuple[str, ...]) -> dict[str, Any]:
 def transition_pictures(data: ReportData) -> dict[str, Any] | None:
     """Real and synthetic transitions between the most frequent real tokens, on one scale."""
     counts = np.asarray(data.real_transitions, np.float64)
-    synthetic = transitions.expected_transitions(data.synthetic)
+    synthetic = transitions.expected_transitions(data.synthetic, data.inputs)
     shown = transitions.most_frequent(counts, SHOWN_TOKENS)
     if not len(shown) or not synthetic.any():
         return None

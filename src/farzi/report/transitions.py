@@ -5,21 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 
-def expected_transitions(synthetic: np.ndarray) -> np.ndarray:
+def expected_transitions(synthetic: np.ndarray, inputs: np.ndarray | None = None) -> np.ndarray:
     """How often each token is expected to follow each other in soft sequences.
 
     Neighbouring places are taken as independent draws from their distributions, so the expected
-    count is the sum over sequences n and places t of `P[n, t, :]^T P[n, t + 1, :]`.
+    count is the sum over sequences n and places t of `P[n, t, :]^T P[n, t + 1, :]`. Where real
+    tokens are read, those take the place of the first factor.
 
     Args:
         synthetic: distributions over tokens, `[sequences, time, vocab]`.
+        inputs: ids of the tokens that are read, `[sequences, time]`, if they are real ones.
 
     Returns:
         float64 `[vocab, vocab]`; all zeros where sequences have a single place.
     """
     vocabulary = synthetic.shape[-1]
-    before = synthetic[:, :-1].reshape(-1, vocabulary).astype(np.float64)
     after = synthetic[:, 1:].reshape(-1, vocabulary).astype(np.float64)
+    if inputs is not None:
+        counts = np.zeros((vocabulary, vocabulary))
+        np.add.at(counts, inputs[:, :-1].reshape(-1), after)
+        return counts
+    before = synthetic[:, :-1].reshape(-1, vocabulary).astype(np.float64)
     return before.T @ after
 
 
