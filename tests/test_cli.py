@@ -81,6 +81,7 @@ sequences = 4
 length = 2
 context = 3
 rank = 2
+labels = "next"
 start = "noise"
 inner_steps = 2
 outer_steps = 5

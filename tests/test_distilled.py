@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from farzi import distilled
-from farzi.distilled import Factored, from_noise, from_real
+from farzi.distilled import Factored, factored, from_noise, from_real
 from farzi.models import embed, is_soft
 from farzi.models.learner import LatentTokens
 
@@ -58,9 +57,9 @@ def test_sequences_can_be_picked():
 
 def test_small_probabilities_are_written_out_for_training(monkeypatch):
     noise = from_noise(3, 4, VOCABULARY, rank=8, key=jax.random.key(0))
-    monkeypatch.setattr(distilled, "LARGEST", 3 * 4 * VOCABULARY)
+    monkeypatch.setattr(factored, "LARGEST", 3 * 4 * VOCABULARY)
     np.testing.assert_array_equal(noise.tokens(), noise.probabilities())
-    monkeypatch.setattr(distilled, "LARGEST", 3 * 4 * VOCABULARY - 1)
+    monkeypatch.setattr(factored, "LARGEST", 3 * 4 * VOCABULARY - 1)
     assert noise.tokens() is noise
 
 
@@ -107,7 +106,10 @@ def test_one_direction_of_the_table_is_the_first_to_be_kept():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rank": WIDTH + 1}, "rank is 17 but the embeddings span only 16.*use a smaller rank"),
+        (
+            {"rank": WIDTH + 1},
+            "rank is 17 but the learner's embeddings span only 16.*use a smaller rank",
+        ),
         ({"rank": 4, "confidence": 1.0}, "confidence is 1.0, but must lie between chance"),
         ({"rank": 4, "confidence": 0.03}, r"between chance \(1 / 30\) and 1"),
     ],

@@ -190,7 +190,7 @@ def nearest(distributions: np.ndarray, real: Sequences) -> tuple[np.ndarray | No
     return best, highest
 
 
-def _word(data: DistilledData, token: int) -> str:
+def _word(data: DistilledData, token: int | np.integer) -> str:
     return readable(data.vocabulary.tokens[token], 16)
 
 

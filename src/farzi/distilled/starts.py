@@ -142,7 +142,7 @@ def check_rank(rank: int, width: int, vocabulary: int) -> None:
     if rank > min(width, vocabulary):
         raise ValueError(
             f"the rank is {rank} but the learner's embeddings span only {min(width, vocabulary)} "
-            'dimensions; use a smaller rank or start="noise".'
+            "dimensions; use a smaller rank."
         )
 
 
