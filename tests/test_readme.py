@@ -13,7 +13,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 def test_distilling_as_in_the_readme(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    asked = "farzi.Recipe(outer_steps=700)"
+    asked = "farzi.Recipe(outer_steps=400)"
     assert asked in BLOCKS[0]
     names = {}
     exec(BLOCKS[0].replace(asked, "farzi.Recipe(outer_steps=1, inner_steps=3)"), names)

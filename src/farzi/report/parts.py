@@ -103,7 +103,9 @@ def distribution_pictures(data: ReportData) -> dict[str, Any] | None:
 def soft_sequences(data: ReportData) -> dict[str, Any]:
     """The first synthetic sequences: at each place the likeliest token and its probability."""
     count, time, _ = data.synthetic.shape
-    confidence = float(data.synthetic.max(axis=2).mean(dtype=np.float64))
+    # The first of the tokens that are read is no label.
+    asked = data.synthetic if data.inputs is None or time == 1 else data.synthetic[:, 1:]
+    confidence = float(asked.max(axis=2).mean(dtype=np.float64))
     shown = "All" if count <= SHOWN_SEQUENCES else f"The first {SHOWN_SEQUENCES} of"
     caption = "The only synthetic sequence" if count == 1 else f"{shown} {number(count)} sequences"
     if time > SHOWN_PLACES:
