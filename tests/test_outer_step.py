@@ -21,6 +21,7 @@ from farzi.distillation.outer_step import (
     size_of_states,
     variable,
 )
+from farzi.distillation.teachers import expected
 from farzi.distilled import from_noise
 from farzi.hypergradients import Auto, Checkpointed, StoreStates, Truncated
 from farzi.hypergradients.auto import kept_bytes
@@ -34,12 +35,15 @@ def inputs(recipe=RECIPE, seed=0):
     data = from_noise(4, 5, toy_log.TOKENS, rank=4, key=jax.random.key(seed))
     order = [batch_order(4, 2, recipe.inner_steps, seed=[seed, start]) for start in range(2)]
     real = np.random.default_rng(seed).integers(toy_log.TOKENS, size=(2, 16, 9))
+    real = jnp.array(real, jnp.int32)
+    if recipe.judge == "teacher":
+        real = expected([toy_log.bigrams(jax.random.key(7))], real)
     return Inputs(
         data,
         outer_optimizer(recipe).init(variable(data)),
         jax.random.key(seed),
         jnp.array(order),
-        jnp.array(real, jnp.int32),
+        real,
     )
 
 
@@ -53,8 +57,10 @@ def program():
     return prepare(RECIPE, POOL, toy_log.TOKENS)
 
 
-def test_the_shapes_are_those_of_a_distillation():
-    shapes, real = input_shapes(RECIPE, toy_log.TOKENS), inputs()
+@pytest.mark.parametrize("judge", ["tokens", "teacher"])
+def test_the_shapes_are_those_of_a_distillation(judge):
+    recipe = dataclasses.replace(RECIPE, judge=judge)
+    shapes, real = input_shapes(recipe, POOL, toy_log.TOKENS), inputs(recipe)
     assert jax.tree.structure(shapes) == jax.tree.structure(real)
     for shape, array in zip(jax.tree.leaves(shapes), jax.tree.leaves(real), strict=True):
         assert (shape.shape, shape.dtype) == (array.shape, array.dtype)

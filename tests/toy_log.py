@@ -15,6 +15,7 @@ RECIPE = Recipe(
     context=8,
     labels="next",
     rank=4,
+    judge="tokens",
     start="noise",
     inner_steps=8,
     inner_rate=0.03,

@@ -127,10 +127,9 @@ def _work(
         return outcome
 
     full = judge(full_arm(task, recipe.context, plan.all))
-    teacher = full.trained.run(0)
-    random = judge(
-        subset_arm("random", task, recipe.sequences, recipe.length, few, teacher=teacher, seed=seed)
-    )
+    teachers = [full.trained.run(index) for index in range(plan.seeds)]
+    size = recipe.sequences, recipe.length
+    random = judge(subset_arm("random", task, *size, few, teacher=teachers[0], seed=seed))
     stage = Stage(progress, "Distil", recipe.outer_steps)
 
     def show(step: OuterStep) -> None:
@@ -142,7 +141,7 @@ def _work(
         task.validation,
         plan.make_learner,
         recipe,
-        teacher=teacher,
+        teacher=teachers,
         seed=seed,
         on_step=show,
     )

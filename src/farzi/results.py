@@ -17,7 +17,7 @@ from rich import box
 from rich.table import Table
 from scipy import stats
 
-from farzi.distillation import Distillation, Recipe
+from farzi.distillation import Distillation, Recipe, teachers_needed
 from farzi.evaluation import LOWER_IS_BETTER, Outcome
 from farzi.files import write_atomically
 
@@ -48,14 +48,14 @@ def assemble(
         seed: of everything random.
         total_seconds: wall time of all of it.
     """
+    teachers = teachers_needed(recipe, len(outcomes[0].trained.best_scores))
     return {
         "dataset": dataset,
         "task": task,
         "arms": [arm_entry(outcome, outcomes[0], architecture) for outcome in outcomes],
         "distillation": {
             "seconds": distillation.seconds,
-            # A start from real sequences needs one training on all data first.
-            "teacher_seconds": outcomes[0].seconds if recipe.start == "real" else 0.0,
+            "teacher_seconds": outcomes[0].seconds * teachers,
             "outer_steps": len(distillation.history),
             "inner_steps": recipe.inner_steps,
             "peak_bytes": distillation.peak_bytes,

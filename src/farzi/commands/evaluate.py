@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from farzi import results, storage
 from farzi.commands.summary import write_summary
-from farzi.distillation import OuterStep, distill
+from farzi.distillation import OuterStep, distill, teachers_needed
 from farzi.evaluation import (
     Arm,
     Outcome,
@@ -89,8 +89,10 @@ class _Comparison:
         """What `results.json` says of it."""
         config, task = self._config, self._task
         full = [self._full(learner) for learner in self._learners]
-        teacher = full[0].trained.run(0)
-        sets = self._sets(teacher)
+        reference = full[0].trained
+        teachers = [reference.run(index) for index in range(config.evaluate.seeds)]
+        teacher = teachers[0]
+        sets = self._sets(teachers)
         arms = self._arms(sets, teacher)
         entries: list[dict[str, Any]] = []
         studied: list[dict[str, Any]] = []
@@ -145,14 +147,14 @@ class _Comparison:
     def _folder(self, learner: LearnerConfig, arm: Arm) -> Path:
         return self._out / learner.architecture / arm.name.replace(" ", "-")
 
-    def _sets(self, teacher: Learner) -> list[_Set]:
+    def _sets(self, teachers: list[Learner]) -> list[_Set]:
         """The distilled data: those that are named, or made here."""
         config = self._config
         if DISTILLED not in config.evaluate.arms:
             return []
         folders = [Path(folder) for folder in config.evaluate.distilled]
         if not folders:
-            folders = [self._distill(teacher)]
+            folders = [self._distill(teachers)]
         found = []
         for folder in folders:
             data = storage.load(folder)
@@ -164,13 +166,14 @@ class _Comparison:
             found.append(_Set(name, data, seconds))
         return found
 
-    def _distill(self, teacher: Learner) -> Path:
+    def _distill(self, teachers: list[Learner]) -> Path:
         """The folder of data distilled here; what was is not distilled again."""
         config, folder = self._config, self._out / DISTILLED
         of = {
             "recipe": results.settings(config.recipe),
             "learner": asdict(config.learner),
             "train": asdict(config.train),
+            "teachers": len(teachers),
             "content": self._task.content,
         }
         stated = json.dumps(of, indent=1).encode() + b"\n"
@@ -189,7 +192,7 @@ class _Comparison:
             self._task.validation,
             self._maker(learner),
             config.recipe,
-            teacher=teacher,
+            teacher=teachers,
             on_step=show,
         )
         stage.finish()
@@ -260,8 +263,7 @@ class _Comparison:
         """What distilling took, and after how many trainings that is won back."""
         own = next(entry for entry in entries if entry["arm"] == one.name)
         saved = full.seconds - own["train_seconds"]
-        # A distillation that starts from real sequences needs one training on all data first.
-        teacher = full.seconds if self._config.recipe.start == "real" else 0.0
+        teacher = full.seconds * teachers_needed(self._config.recipe, self._config.evaluate.seeds)
         spent = None if one.seconds is None else one.seconds + teacher
         return {
             "arm": one.name,

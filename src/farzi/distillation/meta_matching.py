@@ -4,34 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 
+from farzi.distillation.objective import Matched, averaged
 from farzi.distilled import Distilled
 from farzi.hypergradients import Adjoint, Auto, Hypergradient, hypergradient
 from farzi.losses import next_token_loss
 from farzi.models import Learner, Tokens
-
-
-class Matched(NamedTuple):
-    """One evaluation of the objective, averaged over the starts.
-
-    Attributes:
-        loss: real loss after training on the distilled data, in nats a token.
-        gradient: its derivative by the distilled data.
-        adjoint_norms: norm of the adjoint at each inner step, the largest over the starts.
-        clipped: share of the inner steps at which the adjoint was clipped.
-    """
-
-    loss: Float[Array, ""]
-    gradient: Distilled
-    adjoint_norms: Float[Array, " steps"]
-    clipped: Float[Array, ""]
 
 
 @dataclass(frozen=True)
@@ -95,22 +76,4 @@ class MetaMatching:
             result = differentiate(start, (tokens, order), real, key=key)
             return result._replace(gradient=result.gradient[0])
 
-        variable, fixed = eqx.partition(distilled, eqx.is_inexact_array)
-
-        def tokens_of(variable: Distilled) -> tuple[PyTree, PyTree]:
-            data: Distilled = eqx.combine(variable, fixed)
-            return eqx.partition(data.tokens(by_latents=self.by_latents), eqx.is_inexact_array)
-
-        tokens, transpose, rest = jax.vjp(tokens_of, variable, has_aux=True)
-        tokens = eqx.combine(tokens, rest)
-        keys = None if key is None else jax.random.split(key, len(order))
-        results = eqx.filter_vmap(one_start, in_axes=(None, eqx.if_array(0), 0, 0, 0))(
-            tokens, starts, order, real, keys
-        )
-        (gradient,) = transpose(jax.tree.map(partial(jnp.mean, axis=0), results.gradient))
-        return Matched(
-            jnp.mean(results.loss),
-            gradient,
-            jnp.max(results.adjoint_norms, axis=0),
-            jnp.mean(results.clipped),
-        )
+        return averaged(one_start, distilled, starts, order, real, key, by_latents=self.by_latents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from farzi.data import HeldOut, Sequences, batch_order, windows
 from farzi.distillation.outer_step import Inputs, outer_optimizer, prepare, variable
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
+from farzi.distillation.teachers import expected
 from farzi.distilled import Distilled, check_rank, from_noise, from_real, from_teacher
 from farzi.files import write_atomically
 from farzi.hypergradients import Adjoint
@@ -108,7 +109,7 @@ def distill(
     make_learner: MakeLearner,
     recipe: Recipe | None = None,
     *,
-    teacher: Learner | None = None,
+    teacher: Learner | Sequence[Learner] | None = None,
     pool: Pool | None = None,
     seed: int = 0,
     on_step: Callable[[OuterStep], None] | None = None,
@@ -120,8 +121,9 @@ def distill(
         validation: questions or text that choose the best state; never those of the test.
         make_learner: builds the learner that the data are made for, with random initial weights.
         recipe: the settings; the defaults if not given.
-        teacher: a learner trained on all data, through whose embeddings the distillation sees the
-            real sequences that it starts from. Trained here if it is needed and not given.
+        teacher: a learner trained on all data, or several. They judge by what they expect, all
+            of them together, and the first is what the distillation starts from. One is trained
+            here if it is needed and none given.
         pool: starting points of the inner loops; random weights only if not given.
         seed: same seed, same machine, same outcome.
         on_step: called after every outer step.
@@ -142,14 +144,15 @@ def distill(
     if isinstance(validation, HeldOut):
         validation = Questions.of(validation, recipe.context)
     masked = sequences.loss_mask is not None
-    program = prepare(recipe, pool, len(sequences.vocabulary), masked=masked)
-    if recipe.start == "noise":
-        teacher = None
-    elif teacher is None:
-        teacher = train(make_learner, real, validation, Training(), rates=[3e-3], seeds=[seed]).run(
-            0
-        )
-    data = _start(sequences, teacher, recipe, seed)
+    teachers = [teacher] if isinstance(teacher, Learner) else list(teacher or [])
+    if not teachers and (recipe.start == "real" or recipe.judge == "teacher"):
+        trained = train(make_learner, real, validation, Training(), rates=[3e-3], seeds=[seed])
+        teachers = [trained.run(0)]
+    program = prepare(
+        recipe, pool, len(sequences.vocabulary), masked=masked, teachers=len(teachers)
+    )
+    label = eqx.filter_jit(expected)
+    data = _start(sequences, teachers, recipe, seed)
     memory = outer_optimizer(recipe).init(variable(data))
     step_key = jax.random.key(seed)
 
@@ -173,12 +176,15 @@ def distill(
             ]
         )
         rows = generator.integers(len(real), size=(recipe.starts, recipe.real_batch))
+        tokens = hard_tokens(real, rows)
+        if recipe.judge == "teacher":
+            tokens = label(teachers, tokens)
         inputs = Inputs(
             data,
             memory,
             jax.random.fold_in(step_key, step),
             jnp.asarray(order),
-            hard_tokens(real, rows),
+            tokens,
         )
         data, memory, measured = program(inputs)
         told = {name: float(value) for name, value in jax.device_get(measured)._asdict().items()}
@@ -233,8 +239,10 @@ def _check_learner(make_learner: MakeLearner, sequences: Sequences, recipe: Reci
         check_rank(recipe.rank, *table.shape)
 
 
-def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: int) -> Distilled:
-    if teacher is None:
+def _start(
+    sequences: Sequences, teachers: Sequence[Learner], recipe: Recipe, seed: int
+) -> Distilled:
+    if recipe.start == "noise":
         return from_noise(
             recipe.sequences,
             recipe.length + 1,
@@ -244,7 +252,7 @@ def _start(sequences: Sequences, teacher: Learner | None, recipe: Recipe, seed: 
         )
     real = windows(sequences, recipe.length)
     rows = random_rows(real, recipe.sequences, np.random.default_rng([_START, seed]))
-    mask = real.loss_mask(rows)
+    mask, teacher = real.loss_mask(rows), teachers[0]
     if recipe.labels == "own":
         return from_teacher(real[rows], teacher, rank=recipe.rank, loss_mask=mask)
     confidence = 0.7 if recipe.confidence is None else recipe.confidence

@@ -15,11 +15,12 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from farzi.distillation.meta_matching import MetaMatching
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
+from farzi.distillation.teachers import expected
 from farzi.distilled import Distilled, Factored, OwnLabels, from_noise
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import StateSize, state_size
 from farzi.hypergradients.budget import program_bytes
-from farzi.models import Masked
+from farzi.models import Labelled, Masked
 from farzi.models.learner import HardTokens
 
 # Folded into the key of an outer step; `Pool.draw` splits that key, which gives 0, 1 and 2.
@@ -34,14 +35,15 @@ class Inputs(NamedTuple):
         memory: the outer optimiser's.
         key: decides on the starts, and on what an adjoint draws.
         order: rows of the distilled data that each inner step reads, `[starts, steps, batch]`.
-        real: real sequences, `[starts, rows, time]`, `Masked` if they have a loss mask.
+        real: real sequences, `[starts, rows, time]`, `Masked` if they have a loss mask, `Labelled`
+            if teachers judge.
     """
 
     data: Distilled
     memory: PyTree
     key: PRNGKeyArray
     order: Int[Array, "starts steps batch"]
-    real: HardTokens | Masked
+    real: HardTokens | Masked | Labelled
 
 
 class Measured(NamedTuple):
@@ -77,7 +79,9 @@ class OuterProgram:
         return program_bytes(self.compiled)
 
 
-def prepare(recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False) -> OuterProgram:
+def prepare(
+    recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False, teachers: int = 1
+) -> OuterProgram:
     """The program of a recipe's outer step; `Auto` chooses by the memory of all of it.
 
     Args:
@@ -85,13 +89,15 @@ def prepare(recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False
         pool: starting points of the inner loops.
         vocabulary: number of tokens.
         masked: whether the real sequences have a loss mask.
+        teachers: how many judge, if they do.
 
     Raises:
         ValueError: if no strategy fits into the budget of `Auto`.
     """
 
     def compile(adjoint: Adjoint) -> Any:
-        return compile_step(replace(recipe, adjoint=adjoint), pool, vocabulary, masked=masked)
+        one = replace(recipe, adjoint=adjoint)
+        return compile_step(one, pool, vocabulary, masked=masked, teachers=teachers)
 
     if not isinstance(recipe.adjoint, Auto):
         return OuterProgram(recipe.adjoint, compile(recipe.adjoint))
@@ -105,13 +111,20 @@ def prepare(recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False
 
 
 def compile_step(
-    recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False, to_run: bool = True
+    recipe: Recipe,
+    pool: Pool,
+    vocabulary: int,
+    *,
+    masked: bool = False,
+    teachers: int = 1,
+    to_run: bool = True,
 ) -> Any:
     """The program of an outer step, for exactly the adjoint that the recipe names.
 
     Without `to_run` it is slow and compiled in half the time; it needs the same memory.
     """
-    program = jax.jit(_step(recipe, pool)).lower(*input_shapes(recipe, vocabulary, masked=masked))
+    shapes = input_shapes(recipe, pool, vocabulary, masked=masked, teachers=teachers)
+    program = jax.jit(_step(recipe, pool)).lower(*shapes)
     return program.compile(None if to_run else {"xla_backend_optimization_level": "0"})
 
 
@@ -131,7 +144,9 @@ def variable(data: Distilled) -> PyTree:
     return eqx.filter(data, eqx.is_inexact_array)
 
 
-def input_shapes(recipe: Recipe, vocabulary: int, *, masked: bool = False) -> Inputs:
+def input_shapes(
+    recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False, teachers: int = 1
+) -> Inputs:
     """Shapes and types of what an outer step reads."""
 
     def start(key: PRNGKeyArray) -> tuple[Distilled, PyTree]:
@@ -152,6 +167,9 @@ def input_shapes(recipe: Recipe, vocabulary: int, *, masked: bool = False) -> In
     real = _integers(recipe.starts, recipe.real_batch, recipe.context + 1)
     if masked:
         real = jax.eval_shape(lambda ids: Masked(ids, ids >= 0), real)
+    if recipe.judge == "teacher":
+        like = eqx.filter_eval_shape(pool.make_learner, jax.random.key(0))
+        real = eqx.filter_eval_shape(expected, [like] * teachers, real)
     return Inputs(
         data,
         memory,
@@ -180,7 +198,7 @@ def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Distilled, PyTree, 
         memory: PyTree,
         key: PRNGKeyArray,
         order: Int[Array, "starts steps batch"],
-        real: HardTokens | Masked,
+        real: HardTokens | Masked | Labelled,
     ) -> tuple[Distilled, PyTree, Measured]:
         starts = pool.draw(recipe.starts, key)
         matched = objective(data, starts, order, real, key=jax.random.fold_in(key, _ADJOINT))

@@ -30,6 +30,9 @@ class Recipe:
         rank: numbers in a latent (d).
         numbers: type in which latents and decoder are stored; int8 with a scale for each of the
             `rank` components.
+        judge: what a learner has to have learned at the end of an inner loop. `"teacher"`: what
+            learners trained on all data expect next in real sequences
+            (`farzi.distillation.teachers`). `"tokens"`, as in the paper: the tokens that follow.
         start: from `"real"` sequences seen through a trained learner, or from `"noise"`.
         confidence: mean probability of the real token in a start from real sequences whose labels
             are the next tokens; 0.7 if not given.
@@ -60,6 +63,7 @@ class Recipe:
     labels: Literal["own", "next"] = "own"
     rank: int = 16
     numbers: Numbers = "int8"
+    judge: Literal["teacher", "tokens"] = "teacher"
     start: Literal["real", "noise"] = "real"
     confidence: float | None = None
     inner_steps: int = 60
@@ -90,6 +94,7 @@ class Recipe:
             ("start", ("real", "noise")),
             ("labels", ("own", "next")),
             ("numbers", ("int8", "float16")),
+            ("judge", ("teacher", "tokens")),
         ):
             if getattr(self, name) not in known:
                 first, second = known
@@ -124,3 +129,8 @@ class Recipe:
             decay_steps=max(self.outer_steps - 1, self.warmup + 1),
             end_value=self.outer_rate * self.final_rate,
         )
+
+
+def teachers_needed(recipe: Recipe, available: int) -> int:
+    """How many of the learners trained on all data a distillation uses: all that judge."""
+    return available if recipe.judge == "teacher" else int(recipe.start == "real")

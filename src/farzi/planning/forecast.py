@@ -127,13 +127,16 @@ def plan(
     budget = smaller_budget(memory_budget)
     vocabulary = eqx.filter_eval_shape(make_learner, jax.random.key(0)).embedding.shape[0]
     began = time.perf_counter()
-    search = fit(recipe, Pool(make_learner), vocabulary, budget)
+    pool = Pool(make_learner)
+    search = fit(recipe, pool, vocabulary, budget)
     compile_seconds = time.perf_counter() - began
     left_out = []
     if jax.devices()[0].platform == "cpu":
         left_out.append("scratch memory of matrix products, on the CPU up to as much again")
     if recipe.start == "real":
         left_out.append('the training of a teacher (start = "real") where none is given')
+    if recipe.judge == "teacher":
+        left_out.append("the teachers' reading of each real batch")
     questions, validation_bytes, validation = validation_questions, None, None
     if questions is None:
         left_out.append("validations, as it is not known how many questions they ask")
@@ -149,7 +152,7 @@ def plan(
         budget=budget,
         validation_bytes=validation_bytes,
         compile_seconds=compile_seconds,
-        step_seconds=step_seconds(program, recipe, vocabulary, timed_steps),
+        step_seconds=step_seconds(program, recipe, pool, vocabulary, timed_steps),
         outer_steps=recipe.outer_steps,
         validation_seconds=validation,
         validations=1 + math.ceil(recipe.outer_steps / recipe.validate_every),

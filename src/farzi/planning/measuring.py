@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from farzi.distillation import Recipe
+from farzi.distillation import Pool, Recipe
 from farzi.distillation.outer_loop import validate
 from farzi.distillation.outer_step import Inputs, OuterProgram, input_shapes
 from farzi.distilled import Distilled
@@ -22,9 +22,11 @@ _PATIENCE = 60.0
 """Seconds after which no further step is timed."""
 
 
-def step_seconds(program: OuterProgram, recipe: Recipe, vocabulary: int, most: int) -> float:
+def step_seconds(
+    program: OuterProgram, recipe: Recipe, pool: Pool, vocabulary: int, most: int
+) -> float:
     """Median wall time of an outer step on random data, after one that is not counted."""
-    inputs = _random_inputs(recipe, vocabulary)
+    inputs = _random_inputs(recipe, pool, vocabulary)
     jax.block_until_ready(program(inputs))
     taken: list[float] = []
     while len(taken) < most and sum(taken) < _PATIENCE:
@@ -41,7 +43,7 @@ def validation_seconds(
         jnp.asarray(rng.integers(vocabulary, size=(questions, recipe.context)), jnp.int32),
         jnp.asarray(rng.integers(vocabulary, size=questions), jnp.int32),
     )
-    data = _random_inputs(recipe, vocabulary).data
+    data = _random_inputs(recipe, Pool(make_learner), vocabulary).data
 
     def run() -> float:
         return validate(data, asked, make_learner, recipe)
@@ -49,10 +51,10 @@ def validation_seconds(
     return _seconds(run), _seconds(run)
 
 
-def _random_inputs(recipe: Recipe, vocabulary: int) -> Inputs:
+def _random_inputs(recipe: Recipe, pool: Pool, vocabulary: int) -> Inputs:
     """Inputs of the shapes that a distillation has, whose values do not matter."""
     rng = np.random.default_rng(0)
-    shapes = input_shapes(recipe, vocabulary)
+    shapes = input_shapes(recipe, pool, vocabulary)
 
     def normal(shape: Any) -> jax.Array:
         return jnp.asarray(rng.standard_normal(shape.shape), shape.dtype)
@@ -70,7 +72,7 @@ def _random_inputs(recipe: Recipe, vocabulary: int) -> Inputs:
         jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes.memory),
         jax.random.key(0),
         integers(shapes.order, recipe.sequences),
-        integers(shapes.real, vocabulary),
+        jax.tree.map(values, shapes.real),
     )
 
 
