@@ -22,12 +22,11 @@ import numpy as np
 from circumstances import ROOT, commit
 
 from farzi import storage
-from farzi.data import flights, leave_last_out, windows
+from farzi.data import flights, leave_last_out
 from farzi.demo import Plan
-from farzi.distillation import Pool, Recipe, distill
-from farzi.distillation.pool import expert_pool
+from farzi.distillation import Recipe, distill
 from farzi.evaluation import Arm, Outcome, Task, distilled_arm, evaluate, full_arm, subset_arm
-from farzi.training import Training, Validation, train
+from farzi.training import Validation, train
 
 PLAN = Plan()
 RESULTS = ROOT / "docs" / "results" / "flights_recipes.json"
@@ -52,7 +51,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "120 inner steps": {"inner_steps": 120},
     "2 starts, half the outer steps": {"starts": 2, "outer_steps": 150},
     "2 starts": {"starts": 2},
-    "a third of the starts from a pool": {"pool": 1 / 3},
+    "a third of the starts from a pool": {"expert_share": 1 / 3},
+    "judged by the tokens that follow": {"judge": "tokens"},
+    "SGD inside": {"inner_optimizer": "sgd", "inner_rate": 0.3},
+    "trajectory matching": {"objective": "trajectory-matching"},
+    "trajectory matching, SGD inside": {
+        "objective": "trajectory-matching",
+        "inner_optimizer": "sgd",
+        "inner_rate": 0.3,
+    },
+    "gradient matching": {"objective": "gradient-matching"},
+    "gradient matching, SGD inside": {
+        "objective": "gradient-matching",
+        "inner_optimizer": "sgd",
+        "inner_rate": 0.3,
+    },
     "29 sequences": FEW,
     "29 sequences, labels: the next token": FEW | NEXT,
 }
@@ -65,7 +78,6 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"unknown variant {sorted(unknown)}; there are {', '.join([*VARIANTS, *PEERS])}.")
     split = leave_last_out(flights())
-    rows = windows(split.train, PLAN.recipe.context)
     task = Task.of(split, PLAN.recipe.context)
 
     def judge(arm: Arm) -> Outcome:
@@ -73,7 +85,7 @@ def main(names: list[str]) -> None:
 
     full = judge(full_arm(task, PLAN.recipe.context, PLAN.all))
     reference = full.trained.best_scores.mean()
-    teacher = full.trained.run(0)
+    teachers = [full.trained.run(index) for index in range(PLAN.seeds)]
 
     def row(name: str, arm: Arm, recipe: Recipe, **more: Any) -> None:
         kept = judge(arm).trained.best_scores.mean() / reference
@@ -90,30 +102,18 @@ def main(names: list[str]) -> None:
     for name, count in PEERS.items():
         if not names or name in names:
             few = Recipe().learner.training(PLAN.few)
-            arm = subset_arm("random-soft", task, count, Recipe().length, few, teacher=teacher)
+            arm = subset_arm("random-soft", task, count, Recipe().length, few, teacher=teachers[0])
             row(name, arm, Recipe())
     for name in names or VARIANTS:
         if name in PEERS:
             continue
-        settings = dict(VARIANTS[name])
-        pool = Pool(PLAN.make_learner)
-        if share := settings.pop("pool", None):
-            pool = expert_pool(
-                PLAN.make_learner,
-                rows,
-                Training(max_steps=150, evaluate_every=15),
-                rate=0.01,
-                trajectories=4,
-                share=share,
-            )
-        recipe = dataclasses.replace(Recipe(outer_steps=300), **settings)
+        recipe = dataclasses.replace(Recipe(outer_steps=300), **VARIANTS[name])
         outcome = distill(
             split.train,
             split.validation,
             PLAN.make_learner,
             recipe,
-            teacher=teacher,
-            pool=pool,
+            teacher=teachers,
         )
         with tempfile.TemporaryDirectory() as folder:  # What users will load is what is judged.
             outcome.data.save(folder)

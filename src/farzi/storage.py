@@ -165,10 +165,18 @@ def load(folder: Path | str) -> DistilledData:
     learner = about.get("learner")
     stated = learner if isinstance(learner, dict) else {}
     made_for = {
-        field.name: _positive(folder, stated, field.name) for field in fields(LearnerRecipe)
+        field.name: _positive(folder, stated, field.name)
+        for field in fields(LearnerRecipe)
+        if field.name != "name"
     }
+    name = stated.get("name", "adam")  # Earlier folders name none.
+    if name not in ("adam", "sgd"):
+        raise ValueError(
+            f"{folder / TENSORS} states the optimiser {name!r}, which is neither adam nor sgd; "
+            "save or copy it again."
+        )
     made_for |= {name: int(made_for[name]) for name in ("steps", "batch_size")}
-    return DistilledData(factors, vocabulary, LearnerRecipe(**made_for), numbers)
+    return DistilledData(factors, vocabulary, LearnerRecipe(**made_for, name=name), numbers)
 
 
 def _rounded(name: str, array: np.ndarray, axis: int, numbers: Numbers) -> dict[str, np.ndarray]:

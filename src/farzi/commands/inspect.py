@@ -66,6 +66,7 @@ def inspect(
 def _about(data: DistilledData, taught: np.ndarray, *, own: bool) -> str:
     count, time, vocabulary = taught.shape
     learner = data.learner
+    named = f"Adam (eps {learner.eps:g})" if learner.name == "adam" else "SGD (momentum 0.9)"
     what = (
         "Learners read real tokens, and are asked for distilled labels."
         if own
@@ -74,8 +75,8 @@ def _about(data: DistilledData, taught: np.ndarray, *, own: bool) -> str:
     return (
         f"{count:,} sequences of {time} events over {vocabulary:,} tokens, in {data.bytes:,} bytes "
         f"({data.numbers}, rank {data.factors.decoder.shape[0]}). {what}\n"
-        f"Made for {learner.steps} steps of Adam at {learner.rate:g} in batches of "
-        f"{learner.batch_size} (eps {learner.eps:g})."
+        f"Made for {learner.steps} steps of {named} at {learner.rate:g} in batches of "
+        f"{learner.batch_size}."
     )
 
 

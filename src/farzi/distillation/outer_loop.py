@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from farzi.coresets import random_rows
-from farzi.data import HeldOut, Sequences, batch_order, windows
+from farzi.data import HeldOut, Sequences, Windows, batch_order, windows
 from farzi.distillation.outer_step import Inputs, outer_optimizer, prepare, variable
-from farzi.distillation.pool import Pool
+from farzi.distillation.pool import Pool, expert_pool
 from farzi.distillation.recipe import Recipe
 from farzi.distillation.teachers import expected
 from farzi.distilled import Distilled, check_rank, from_noise, from_real, from_teacher
@@ -103,6 +103,10 @@ class Distillation:
         write_atomically(folder / METRICS, json.dumps(metrics, indent=1).encode() + b"\n")
 
 
+_EXPERT_SEED = 15 * 10**8
+"""The first seed of the experts, which are no learner of an evaluation either."""
+
+
 def distill(
     sequences: Sequences,
     validation: HeldOut | Validation,
@@ -124,7 +128,7 @@ def distill(
         teacher: a learner trained on all data, or several. They judge by what they expect, all
             of them together, and the first is what the distillation starts from. One is trained
             here if it is needed and none given.
-        pool: starting points of the inner loops; random weights only if not given.
+        pool: starting points of the inner loops; those that the recipe asks for if not given.
         seed: same seed, same machine, same outcome.
         on_step: called after every outer step.
 
@@ -133,7 +137,6 @@ def distill(
         FloatingPointError: if a loss or gradient is not finite.
     """
     recipe = recipe or Recipe()
-    pool = pool or Pool(make_learner)
     began = time.monotonic()
     _check_learner(make_learner, sequences, recipe)
     real = windows(sequences, recipe.context)
@@ -144,8 +147,10 @@ def distill(
     if isinstance(validation, HeldOut):
         validation = Questions.of(validation, recipe.context)
     masked = sequences.loss_mask is not None
+    if pool is None:
+        pool = _pool(make_learner, real, recipe, seed)
     teachers = [teacher] if isinstance(teacher, Learner) else list(teacher or [])
-    if not teachers and (recipe.start == "real" or recipe.judge == "teacher"):
+    if not teachers and (recipe.start == "real" or recipe.judged):
         trained = train(make_learner, real, validation, Training(), rates=[3e-3], seeds=[seed])
         teachers = [trained.run(0)]
     program = prepare(
@@ -177,7 +182,7 @@ def distill(
         )
         rows = generator.integers(len(real), size=(recipe.starts, recipe.real_batch))
         tokens = hard_tokens(real, rows)
-        if recipe.judge == "teacher":
+        if recipe.judged:
             tokens = label(teachers, tokens)
         inputs = Inputs(
             data,
@@ -237,6 +242,22 @@ def _check_learner(make_learner: MakeLearner, sequences: Sequences, recipe: Reci
         )
     if recipe.start == "real":
         check_rank(recipe.rank, *table.shape)
+
+
+def _pool(make_learner: MakeLearner, real: Windows, recipe: Recipe, seed: int) -> Pool:
+    """The starting points that the recipe asks for."""
+    if not recipe.needs_experts:
+        return Pool(make_learner)
+    return expert_pool(
+        make_learner,
+        real,
+        Training(max_steps=recipe.expert_steps, evaluate_every=recipe.expert_every),
+        rate=recipe.expert_rate,
+        trajectories=recipe.experts,
+        share=recipe.expert_share,
+        seed=_EXPERT_SEED + seed * recipe.experts,
+        with_start=recipe.objective == "trajectory-matching",
+    )
 
 
 def _start(

@@ -12,10 +12,13 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from farzi.distillation.gradient_matching import GradientMatching
 from farzi.distillation.meta_matching import MetaMatching
+from farzi.distillation.objective import Matched
 from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
 from farzi.distillation.teachers import expected
+from farzi.distillation.trajectory_matching import TrajectoryMatching
 from farzi.distilled import Distilled, Factored, OwnLabels, from_noise
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import StateSize, state_size
@@ -167,7 +170,7 @@ def input_shapes(
     real = _integers(recipe.starts, recipe.real_batch, recipe.context + 1)
     if masked:
         real = jax.eval_shape(lambda ids: Masked(ids, ids >= 0), real)
-    if recipe.judge == "teacher":
+    if recipe.judged:
         like = eqx.filter_eval_shape(pool.make_learner, jax.random.key(0))
         real = eqx.filter_eval_shape(expected, [like] * teachers, real)
     return Inputs(
@@ -186,12 +189,24 @@ def _integers(*shape: int) -> Any:
 def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Distilled, PyTree, Measured]]:
     """One step as a pure function of `Inputs`."""
     optimizer = outer_optimizer(recipe)
-    objective = MetaMatching(
-        recipe.learner.optimizer(recipe.inner_rate),
-        recipe.inner_steps,
-        recipe.adjoint,
-        recipe.adjoint_clip,
-    )
+    inner = recipe.learner.optimizer(recipe.inner_rate), recipe.inner_steps
+    taken_back = recipe.adjoint, recipe.adjoint_clip
+
+    def match(
+        data: Distilled, key: PRNGKeyArray, order: Array, real: HardTokens | Masked | Labelled
+    ) -> Matched:
+        for_adjoint = jax.random.fold_in(key, _ADJOINT)
+        match recipe.objective:
+            case "meta-matching":
+                starts = pool.draw(recipe.starts, key)
+                objective = MetaMatching(*inner, *taken_back)
+                return objective(data, starts, order, real, key=for_adjoint)
+            case "trajectory-matching":
+                starts, targets = pool.stretches(recipe.starts, recipe.expert_stretch, key)
+                objective = TrajectoryMatching(*inner, *taken_back)
+                return objective(data, starts, order, targets, key=for_adjoint)
+            case "gradient-matching":
+                return GradientMatching(*inner)(data, pool.draw(recipe.starts, key), order, real)
 
     def step(
         data: Distilled,
@@ -200,8 +215,7 @@ def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Distilled, PyTree, 
         order: Int[Array, "starts steps batch"],
         real: HardTokens | Masked | Labelled,
     ) -> tuple[Distilled, PyTree, Measured]:
-        starts = pool.draw(recipe.starts, key)
-        matched = objective(data, starts, order, real, key=jax.random.fold_in(key, _ADJOINT))
+        matched = match(data, key, order, real)
         updates, memory = optimizer.update(variable(matched.gradient), memory, variable(data))
         norms = matched.adjoint_norms
         taken_back = norms > 0

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from farzi.data import Windows
+from farzi.distillation.recipe import Recipe
 from farzi.models import Learner, Tokens
 from farzi.training import MakeLearner, Runs, Training
 
@@ -25,11 +26,13 @@ class Pool:
         make_learner: builds a learner with random initial weights.
         checkpoints: partly trained learners, stacked; None for a pool of random weights only.
         share: how many of the starts, between 0 and 1, are drawn from the checkpoints.
+        trajectories: how many runs the checkpoints are of; those of one time stand together.
     """
 
     make_learner: MakeLearner
     checkpoints: Learner | None = None
     share: float = 0.0
+    trajectories: int = 1
 
     def __post_init__(self) -> None:
         if not 0 <= self.share <= 1:
@@ -54,6 +57,26 @@ class Pool:
 
         return eqx.combine(jax.tree.map(choose, eqx.filter(fresh, eqx.is_array), kept), fixed)
 
+    def stretches(self, count: int, length: int, key: PRNGKeyArray) -> tuple[Learner, Learner]:
+        """`count` checkpoints, stacked, and those of the same runs `length` checkpoints later.
+
+        Raises:
+            ValueError: if no run has that many.
+        """
+        kept, fixed = eqx.partition(self.checkpoints, eqx.is_array)
+        every = len(jax.tree.leaves(kept)[0]) if self.checkpoints is not None else 0
+        starts = every - length * self.trajectories
+        if starts < 1:
+            raise ValueError(
+                f"no run of the pool has {length + 1} checkpoints; give a pool of longer runs."
+            )
+        index = jax.random.randint(key, (count,), 0, starts)
+
+        def at(index: Array) -> Learner:
+            return eqx.combine(jax.tree.map(lambda leaf: leaf[index], kept), fixed)
+
+        return at(index), at(index + length * self.trajectories)
+
 
 def expert_pool(
     make_learner: MakeLearner,
@@ -64,6 +87,7 @@ def expert_pool(
     trajectories: int,
     share: float,
     seed: int = 0,
+    with_start: bool = False,
 ) -> Pool:
     """A pool with the checkpoints of a few training runs on the real data.
 
@@ -75,10 +99,11 @@ def expert_pool(
         trajectories: how many runs.
         share: how many of the starts are drawn from the checkpoints, between 0 and 1.
         seed: of the first run; the others follow.
+        with_start: whether the random initial weights are checkpoints too.
     """
     seeds = range(seed, seed + trajectories)
     runs = Runs.start(make_learner, training, rates=[rate] * trajectories, seeds=seeds)
-    checkpoints = []
+    checkpoints = [runs.learners] if with_start else []
     while runs.step < training.max_steps:
         runs, _ = runs.advance(tokens, training.evaluate_every)
         checkpoints.append(runs.learners)
@@ -86,4 +111,13 @@ def expert_pool(
         lambda *leaves: jnp.concatenate(leaves) if eqx.is_array(leaves[0]) else leaves[0],
         *checkpoints,
     )
-    return Pool(make_learner, joined, share)
+    return Pool(make_learner, joined, share, trajectories)
+
+
+def stand_in(make_learner: MakeLearner, recipe: Recipe) -> Pool:
+    """A pool of the size that a recipe asks for, whose experts have learned nothing."""
+    if not recipe.needs_experts:
+        return Pool(make_learner)
+    count = recipe.experts * (recipe.expert_steps // recipe.expert_every + 1)
+    checkpoints = eqx.filter_vmap(make_learner)(jax.random.split(jax.random.key(0), count))
+    return Pool(make_learner, checkpoints, recipe.expert_share, recipe.experts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import typing
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Literal
@@ -12,6 +13,8 @@ import optax
 from farzi.hypergradients import Adjoint, Auto, StoreStates
 from farzi.storage import Numbers
 from farzi.training import LearnerRecipe
+
+Objective = Literal["meta-matching", "trajectory-matching", "gradient-matching"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,27 @@ class Recipe:
         judge: what a learner has to have learned at the end of an inner loop. `"teacher"`: what
             learners trained on all data expect next in real sequences
             (`farzi.distillation.teachers`). `"tokens"`, as in the paper: the tokens that follow.
+        objective: `"meta-matching"`, the paper's: learners are judged where the inner loop ends.
+            `"trajectory-matching"` (MTT) asks for the weights of experts, learners on their way
+            through all data, and `"gradient-matching"` (DC) for the gradients of real data along
+            the inner loop. Only meta-matching has a judge.
+        experts: training runs on all data that leave checkpoints, for trajectory matching and for
+            `expert_share`.
+        expert_steps: length of each.
+        expert_every: steps from one checkpoint to the next.
+        expert_rate: their Adam rate.
+        expert_stretch: checkpoints from the start of an inner loop to the weights that it has to
+            come to, for trajectory matching.
+        expert_share: how many of the starts of the other objectives are checkpoints of experts and
+            not random weights; 0 to 1.
         start: from `"real"` sequences seen through a trained learner, or from `"noise"`.
         confidence: mean probability of the real token in a start from real sequences whose labels
             are the next tokens; 0.7 if not given.
         inner_steps: T, the steps a learner takes on the distilled data.
-        inner_rate: its Adam rate.
-        inner_eps: added to the root of the second moment; also inside the root, squared. A larger
-            value than the usual makes the end point a smoother function of the data.
+        inner_optimizer: its optimiser, `"adam"` or `"sgd"` with a momentum of 0.9.
+        inner_rate: its rate.
+        inner_eps: of Adam: added to the root of the second moment; also inside the root, squared.
+            A larger value than the usual makes the end point a smoother function of the data.
         inner_batch: sequences in an inner step; None for all.
         outer_steps: updates of the distilled data.
         outer_rate: their Adam rate at its highest.
@@ -64,9 +81,17 @@ class Recipe:
     rank: int = 16
     numbers: Numbers = "int8"
     judge: Literal["teacher", "tokens"] = "teacher"
+    objective: Objective = "meta-matching"
+    experts: int = 4
+    expert_steps: int = 150
+    expert_every: int = 15
+    expert_rate: float = 0.01
+    expert_stretch: int = 4
+    expert_share: float = 0.0
     start: Literal["real", "noise"] = "real"
     confidence: float | None = None
     inner_steps: int = 60
+    inner_optimizer: Literal["adam", "sgd"] = "adam"
     inner_rate: float = 0.01
     inner_eps: float = 1e-4
     inner_batch: int | None = 36
@@ -84,7 +109,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
-            least = 0 if setting.name == "warmup" else math.ulp(0.0)
+            least = 0 if setting.name in ("warmup", "expert_share") else math.ulp(0.0)
             if isinstance(value, int | float) and not least <= value < math.inf:
                 raise ValueError(
                     f"{setting.name} is {value}; use a number "
@@ -95,10 +120,25 @@ class Recipe:
             ("labels", ("own", "next")),
             ("numbers", ("int8", "float16")),
             ("judge", ("teacher", "tokens")),
+            ("inner_optimizer", ("adam", "sgd")),
+            ("objective", typing.get_args(Objective)),
         ):
             if getattr(self, name) not in known:
-                first, second = known
-                raise ValueError(f'{name} is {getattr(self, name)!r}; use "{first}" or "{second}".')
+                others = " or ".join(f'"{one}"' for one in known)
+                raise ValueError(f"{name} is {getattr(self, name)!r}; use {others}.")
+        if self.expert_share > 1:
+            raise ValueError(f"expert_share is {self.expert_share}; use a number from 0 to 1.")
+        if self.objective == "trajectory-matching":
+            if self.expert_share:
+                raise ValueError(
+                    "expert_share is set, but trajectory matching starts from experts always; "
+                    "leave it out."
+                )
+            if self.expert_steps // self.expert_every < self.expert_stretch:
+                raise ValueError(
+                    f"expert_stretch is {self.expert_stretch}, but expert_steps // expert_every "
+                    "leaves fewer checkpoints; lower it, or raise expert_steps."
+                )
         if self.labels == "own" and self.start == "noise":
             raise ValueError(
                 'labels = "own" keeps real sequences as inputs, so there is no start from noise; '
@@ -118,7 +158,19 @@ class Recipe:
     @cached_property
     def learner(self) -> LearnerRecipe:
         """How learners are trained on the distilled data, in the inner loop and afterwards."""
-        return LearnerRecipe(self.inner_steps, self.inner_rate, self.inner_eps, self.batch)
+        return LearnerRecipe(
+            self.inner_steps, self.inner_rate, self.inner_eps, self.batch, self.inner_optimizer
+        )
+
+    @property
+    def needs_experts(self) -> bool:
+        """Whether the pool holds checkpoints of trainings on all data."""
+        return self.objective == "trajectory-matching" or self.expert_share > 0
+
+    @property
+    def judged(self) -> bool:
+        """Whether teachers judge."""
+        return self.judge == "teacher" and self.objective == "meta-matching"
 
     def outer_schedule(self) -> optax.Schedule:
         """The rate of the outer optimiser at each outer step."""
@@ -133,4 +185,4 @@ class Recipe:
 
 def teachers_needed(recipe: Recipe, available: int) -> int:
     """How many of the learners trained on all data a distillation uses: all that judge."""
-    return available if recipe.judge == "teacher" else int(recipe.start == "real")
+    return available if recipe.judged else int(recipe.start == "real")

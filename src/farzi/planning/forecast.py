@@ -12,8 +12,9 @@ import jax
 from rich import box
 from rich.table import Table
 
-from farzi.distillation import Pool, Recipe
+from farzi.distillation import Recipe
 from farzi.distillation.outer_step import OuterProgram
+from farzi.distillation.pool import stand_in
 from farzi.hypergradients import Adjoint
 from farzi.hypergradients.auto import Tried, written
 from farzi.hypergradients.budget import format_bytes
@@ -127,7 +128,7 @@ def plan(
     budget = smaller_budget(memory_budget)
     vocabulary = eqx.filter_eval_shape(make_learner, jax.random.key(0)).embedding.shape[0]
     began = time.perf_counter()
-    pool = Pool(make_learner)
+    pool = stand_in(make_learner, recipe)
     search = fit(recipe, pool, vocabulary, budget)
     compile_seconds = time.perf_counter() - began
     left_out = []
@@ -135,7 +136,7 @@ def plan(
         left_out.append("scratch memory of matrix products, on the CPU up to as much again")
     if recipe.start == "real":
         left_out.append('the training of a teacher (start = "real") where none is given')
-    if recipe.judge == "teacher":
+    if recipe.judged:
         left_out.append("the teachers' reading of each real batch")
     questions, validation_bytes, validation = validation_questions, None, None
     if questions is None:

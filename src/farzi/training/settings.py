@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import optax
 from jaxtyping import Array, Float
@@ -47,18 +48,22 @@ class LearnerRecipe:
 
     Attributes:
         steps: how long; with many more a learner learns the sequences by heart.
-        rate: Adam's learning rate.
-        eps: added to the root of Adam's second moment, and squared inside the root.
+        rate: learning rate.
+        eps: of Adam: added to the root of Adam's second moment, and squared inside the root.
         batch_size: sequences a step.
+        name: of the optimiser: `"adam"`, or `"sgd"` with a momentum of 0.9, which has no `eps`.
     """
 
     steps: int
     rate: float
     eps: float
     batch_size: int
+    name: Literal["adam", "sgd"] = "adam"
 
     def optimizer(self, rate: float | Float[Array, ""]) -> optax.GradientTransformation:
-        """Adam at any rate, with this `eps`."""
+        """The optimiser at any rate, with this `eps`."""
+        if self.name == "sgd":
+            return optax.sgd(rate, momentum=0.9)
         return adam(rate, eps=self.eps, eps_root=self.eps**2)
 
     def training(self, max_steps: int | None = None) -> Training:
