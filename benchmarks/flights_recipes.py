@@ -80,15 +80,20 @@ def main(names: list[str]) -> None:
     split = leave_last_out(flights())
     task = Task.of(split, PLAN.recipe.context)
 
-    def judge(arm: Arm) -> Outcome:
-        return evaluate(arm, PLAN.make_learner, task, rates=PLAN.rates, seeds=range(PLAN.seeds))
+    def judge(arm: Arm, scale: float = 1.0) -> Outcome:
+        rates = [rate * scale for rate in PLAN.rates]
+        return evaluate(arm, PLAN.make_learner, task, rates=rates, seeds=range(PLAN.seeds))
 
     full = judge(full_arm(task, PLAN.recipe.context, PLAN.all))
     reference = full.trained.best_scores.mean()
     teachers = [full.trained.run(index) for index in range(PLAN.seeds)]
 
     def row(name: str, arm: Arm, recipe: Recipe, **more: Any) -> None:
-        kept = judge(arm).trained.best_scores.mean() / reference
+        # The rates that are tried lie around that of the inner loop, also where it is SGD's.
+        kept = (
+            judge(arm, recipe.inner_rate / Recipe().inner_rate).trained.best_scores.mean()
+            / reference
+        )
         found = {"retention": float(kept), "bytes_share": arm.amount.bytes / full.amount.bytes}
         for times in (1, 2, 5):
             score = _without_early_stopping(arm, recipe, task.validation, times)
