@@ -65,17 +65,10 @@ def main(options: Options) -> None:
     names = options.recipes or tuple(sorted(path.stem for path in ROOT.glob("recipes/*.toml")))
     for name in names:
         recipe = ROOT / "recipes" / f"{name}.toml"
-        folder = read(recipe).data.folder
-        assert folder is not None
-        source, how, origin = SOURCES[Path(folder).name]
-        if not list(options.data.glob(source)):
-            print(f"{name} is skipped: there is no {options.data / source}; it is from {origin}.")
+        if not prepared(recipe, options.data, options.work):
             continue
-        options.work.mkdir(parents=True, exist_ok=True)
-        if not (options.work / folder).exists():
-            _farzi(options.work, "prepare", str(options.data / source), *how, "--out", folder)
         began, trained, now = time.monotonic(), Path("trained") / name, commit("src", "recipes")
-        _farzi(options.work, "train", str(recipe), "--out", str(trained))
+        farzi(options.work, "train", str(recipe), "--out", str(trained))
         found = json.loads((options.work / trained / "results.json").read_text())
         found["command_seconds"] = time.monotonic() - began
         found["commit"] = now
@@ -88,7 +81,22 @@ def main(options: Options) -> None:
         print(RESULTS.with_suffix(".md").read_text(), flush=True)
 
 
-def _farzi(work: Path, *arguments: str) -> None:
+def prepared(recipe: Path, data: Path, work: Path) -> bool:
+    """Prepare a recipe's data unless they are prepared; tells whether there are any."""
+    folder = read(recipe).data.folder
+    assert folder is not None
+    source, how, origin = SOURCES[Path(folder).name]
+    if not list(data.glob(source)):
+        print(f"{recipe.stem} is skipped: there is no {data / source}; it is from {origin}.")
+        return False
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / folder).exists():
+        farzi(work, "prepare", str(data / source), *how, "--out", folder)
+    return True
+
+
+def farzi(work: Path, *arguments: str) -> None:
+    """Run the command in the working folder."""
     subprocess.run([sys.executable, "-m", "farzi", *arguments], cwd=work, check=True)
 
 
