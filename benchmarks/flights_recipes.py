@@ -66,6 +66,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "inner_optimizer": "sgd",
         "inner_rate": 0.3,
     },
+    "Tucker, 48 x 8 x 16": {
+        "parametrisation": "tucker",
+        "sequence_rank": 48,
+        "time_rank": 8,
+    },
+    "dense": {"parametrisation": "dense", "rank": 32},
+    "22 sequences, dense: as many bytes": {
+        "parametrisation": "dense",
+        "rank": 32,
+        "sequences": 22,
+        "inner_batch": 11,
+    },
     "29 sequences": FEW,
     "29 sequences, labels: the next token": FEW | NEXT,
 }

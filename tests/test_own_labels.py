@@ -47,7 +47,7 @@ def test_at_full_rank_the_start_is_what_the_teacher_expects():
     wanted = jax.nn.softmax(expected(), axis=-1)
     np.testing.assert_allclose(start.labels.probabilities(), wanted, atol=2e-5)
     np.testing.assert_array_equal(start.inputs, ids())
-    latents, decoder = np.abs(start.latents).mean(), np.abs(start.decoder).mean()
+    latents, decoder = np.abs(start.labels.latents).mean(), np.abs(start.labels.decoder).mean()
     assert latents == pytest.approx(decoder, rel=1e-4)
 
 
@@ -59,7 +59,9 @@ def test_at_a_lower_rank_it_is_the_best_in_weighted_squares():
     sizes = np.linalg.svd(wanted, compute_uv=False)
     for rank in (1, 3):
         start = from_teacher(ids(), teacher(), rank=rank)
-        reached = np.asarray(start.latents @ start.decoder).reshape(wanted.shape) * np.sqrt(likely)
+        reached = np.asarray(start.labels.latents @ start.labels.decoder).reshape(
+            wanted.shape
+        ) * np.sqrt(likely)
         error = np.sum((reached - wanted) ** 2)
         assert error == pytest.approx(np.sum(sizes[rank:] ** 2), rel=1e-3)
 
@@ -143,7 +145,7 @@ def test_what_is_loaded_is_what_was_saved(outcome, tmp_path, numbers):
     assert loaded.numbers == numbers
     np.testing.assert_array_equal(loaded.factors.inputs, data.factors.inputs)
     for name, axes in (("latents", (0, 1)), ("decoder", (1,))):
-        saved, found = (np.asarray(getattr(one.factors, name)) for one in (data, loaded))
+        saved, found = (np.asarray(getattr(one.soft, name)) for one in (data, loaded))
         largest = np.abs(saved).max(axis=axes, keepdims=True)
         allowed = 0.5001 * largest / 127 if numbers == "int8" else 2**-11 * largest
         assert (np.abs(found - saved) <= allowed).all()

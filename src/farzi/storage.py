@@ -15,14 +15,14 @@ import safetensors.numpy
 from jaxtyping import Array, Float
 
 from farzi.data import Vocabulary
-from farzi.distilled import Distilled, Factored, OwnLabels
+from farzi.distilled import Dense, Distilled, Factored, OwnLabels, Soft, Tucker
 from farzi.files import write_atomically
 from farzi.models import Tokens
 from farzi.training import LearnerRecipe
 
-FORMAT = 2
+FORMAT = 3
 """Version of the folder; a loader refuses later ones."""
-_READ = (1, 2)  # The first had no `inputs` and no int8.
+_READ = (1, 2, 3)  # The first had no `inputs` and no int8, the second only `Factored`.
 
 Numbers = Literal["int8", "float16"]
 """How latents and decoder are stored."""
@@ -41,7 +41,9 @@ class DistilledData:
     logits of the tokens in `vocabulary.json`; and `loss_mask` (bool, `[sequences, time]`) where
     learners are not asked for every place. Labels of their own have no latents for the first token
     of a sequence, and `inputs` (`[sequences, time]`), the ids that are read. As int8, latents and
-    decoder are to be multiplied with `latents_scale` and `decoder_scale` (float32, `[rank]`).
+    decoder are to be multiplied with `latents_scale` and `decoder_scale` (float32, `[rank]`). Dense
+    data have `logits` instead (`[sequences, time, vocab]`, a scale for each token), and Tucker's
+    `core`, `sequence_factors` and `time_factors` instead of latents.
     Temperature and training stand in the file's metadata, as JSON under the key `farzi`.
 
     Attributes:
@@ -57,9 +59,9 @@ class DistilledData:
     numbers: Numbers = "float16"
 
     def __post_init__(self) -> None:
-        if self.factors.decoder.shape[1] != len(self.vocabulary):
+        if self.factors.vocabulary != len(self.vocabulary):
             raise ValueError(
-                f"the decoder is for {self.factors.decoder.shape[1]} tokens but the vocabulary has "
+                f"the decoder is for {self.factors.vocabulary} tokens but the vocabulary has "
                 f"{len(self.vocabulary)}; give the vocabulary that the data were distilled with."
             )
 
@@ -99,25 +101,26 @@ class DistilledData:
         Raises:
             ValueError: if float16 cannot hold a number.
         """
-        arrays = {
-            **_rounded("latents", np.asarray(self.factors.latents), -1, self.numbers),
-            **_rounded("decoder", np.asarray(self.factors.decoder), 0, self.numbers),
-        }
+        soft, arrays = self.soft, dict[str, np.ndarray]()
+        for name, axis in _COMPONENTS[type(soft)].items():
+            arrays |= _rounded(name, np.asarray(getattr(soft, name)), axis, self.numbers)
         if isinstance(self.factors, OwnLabels):
             smallest = np.min_scalar_type(len(self.vocabulary) - 1)
             arrays["inputs"] = np.asarray(self.factors.inputs).astype(smallest)
-            mask = self.factors.labels.loss_mask
-        else:
-            mask = self.factors.loss_mask
-        if mask is not None:
-            arrays["loss_mask"] = np.asarray(mask)
+        if soft.loss_mask is not None:
+            arrays["loss_mask"] = np.asarray(soft.loss_mask)
         # One entry, because safetensors writes several in random order.
         about = {
             "format": FORMAT,
-            "temperature": self.factors.temperature,
+            "temperature": soft.temperature,
             "learner": asdict(self.learner),
         }
         return safetensors.numpy.save(arrays, {"farzi": json.dumps(about)})
+
+    @property
+    def soft(self) -> Soft:
+        """The distributions: all of it, or the labels."""
+        return self.factors.labels if isinstance(self.factors, OwnLabels) else self.factors
 
     @property
     def bytes(self) -> int:
@@ -153,15 +156,22 @@ def load(folder: Path | str) -> DistilledData:
             f"{FORMAT}; use the farzi that wrote it, or a later one."
         )
     _check(folder, arrays, len(vocabulary))
-    factors: Distilled = Factored(
-        _restored("latents", arrays, -1),
-        _restored("decoder", arrays, 0),
-        temperature=_positive(folder, about, "temperature"),
-        loss_mask=jnp.asarray(arrays["loss_mask"]) if "loss_mask" in arrays else None,
-    )
+    kind = _kind(arrays)
+    parts = {name: _restored(name, arrays, axis) for name, axis in _COMPONENTS[kind].items()}
+    temperature = _positive(folder, about, "temperature")
+    mask = jnp.asarray(arrays["loss_mask"]) if "loss_mask" in arrays else None
+    factors: Distilled
+    if kind is Dense:
+        factors = Dense(parts["logits"], mask)
+    elif kind is Tucker:
+        factors = Tucker(**parts, loss_mask=mask)
+    else:
+        factors = Factored(parts["latents"], parts["decoder"], temperature, mask)
     if "inputs" in arrays:
         factors = OwnLabels(jnp.asarray(arrays["inputs"], jnp.int32), factors)
-    numbers: Numbers = "int8" if arrays["latents"].dtype == np.int8 else "float16"
+    numbers: Numbers = (
+        "int8" if arrays[next(iter(_COMPONENTS[kind]))].dtype == np.int8 else "float16"
+    )
     learner = about.get("learner")
     stated = learner if isinstance(learner, dict) else {}
     made_for = {
@@ -216,26 +226,55 @@ def _positive(folder: Path, about: dict[str, Any], name: str) -> Any:
     return stated
 
 
+_COMPONENTS: dict[type[Soft], dict[str, int]] = {
+    Factored: {"latents": -1, "decoder": 0},
+    Dense: {"logits": -1},
+    Tucker: {"core": -1, "sequence_factors": -1, "time_factors": -1, "decoder": 0},
+}
+"""The tensors of each parametrisation, and the axis of each whose components share a scale."""
+
+
+def _kind(arrays: dict[str, np.ndarray]) -> type[Soft]:
+    """The parametrisation that the names of the tensors tell of."""
+    return Dense if "logits" in arrays else Tucker if "core" in arrays else Factored
+
+
+def _places(arrays: dict[str, np.ndarray], tokens: int) -> tuple[int, int] | None:
+    """Sequences and places, if the shapes fit each other and the tokens."""
+    parts = [arrays.get(name) for name in _COMPONENTS[_kind(arrays)]]
+    match [() if part is None else part.shape for part in parts]:
+        case [(int(sequences), int(time), int(rank)), (int(inner), int(size))]:
+            return (sequences, time) if (inner, size) == (rank, tokens) else None
+        case [(int(sequences), int(time), int(size))]:
+            return (sequences, time) if size == tokens else None
+        case [(a, b, rank), (sequences, int(one)), (time, int(other)), (int(inner), int(size))]:
+            fits = (one, other, inner, size) == (a, b, rank, tokens)
+            return (sequences, time) if fits else None
+        case _:
+            return None
+
+
 def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: int) -> None:
     shapes = {name: array.shape for name, array in arrays.items()}
-    latents, decoder = shapes.get("latents", ()), shapes.get("decoder", ())
-    if len(latents) != 3 or decoder != (latents[2], tokens):
+    latents = _places(arrays, tokens)
+    if latents is None:
         raise ValueError(
             f"{folder / TENSORS} has shapes {shapes}, which do not fit each other and "
             f"{tokens} tokens; save or copy it again."
         )
-    kinds = arrays["latents"].dtype, arrays["decoder"].dtype
-    if kinds[0] != kinds[1] or kinds[0] not in (np.int8, np.float16):
+    components = _COMPONENTS[_kind(arrays)]
+    kinds = [arrays[name].dtype for name in components]
+    if len(set(kinds)) > 1 or kinds[0] not in (np.int8, np.float16):
         raise ValueError(
-            f"{folder / TENSORS} holds numbers of {kinds[0]} and {kinds[1]}, where int8 or float16 "
-            "is needed; save or copy it again."
+            f"{folder / TENSORS} holds numbers of {' and '.join(map(str, kinds))}, where int8 or "
+            "float16 is needed; save or copy it again."
         )
-    for name in ("latents_scale", "decoder_scale"):
-        wanted = (latents[2],) if kinds[0] == np.int8 else None
-        if shapes.get(name) != wanted:
+    for name, axis in components.items():
+        wanted = (shapes[name][axis],) if kinds[0] == np.int8 else None
+        if shapes.get(f"{name}_scale") != wanted:
             raise ValueError(
-                f"{folder / TENSORS} has a {name} of shape {shapes.get(name)}, where {wanted} is "
-                "needed; save or copy it again."
+                f"{folder / TENSORS} has a {name}_scale of shape {shapes.get(f'{name}_scale')}, "
+                f"where {wanted} is needed; save or copy it again."
             )
     inputs = arrays.get("inputs")
     if inputs is not None and (
@@ -248,10 +287,10 @@ def _check(folder: Path, arrays: dict[str, np.ndarray], tokens: int) -> None:
             f"{tokens} tokens {(latents[0], latents[1] + 1)} are needed; save or copy it again."
         )
     mask = arrays.get("loss_mask")
-    if mask is not None and (mask.dtype != bool or mask.shape != latents[:2]):
+    if mask is not None and (mask.dtype != bool or mask.shape != latents):
         raise ValueError(
             f"{folder / TENSORS} has a loss mask of {mask.dtype} {mask.shape}, where bool "
-            f"{latents[:2]} is needed; save or copy it again."
+            f"{latents} is needed; save or copy it again."
         )
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise ValueError(

@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from farzi.data import Sequences, windows
-from farzi.distilled import OwnLabels
+from farzi.distilled import Dense, OwnLabels, Tucker
 from farzi.plain_text import plain_text
 from farzi.report.transitions import (
     correlation,
@@ -66,6 +66,10 @@ def inspect(
 def _about(data: DistilledData, taught: np.ndarray, *, own: bool) -> str:
     count, time, vocabulary = taught.shape
     learner = data.learner
+    soft = data.soft
+    kind = "dense" if isinstance(soft, Dense) else f"rank {soft.decoder.shape[0]}"
+    if isinstance(soft, Tucker):
+        kind += f" by Tucker's core of {' x '.join(map(str, soft.core.shape))}"
     named = f"Adam (eps {learner.eps:g})" if learner.name == "adam" else "SGD (momentum 0.9)"
     what = (
         "Learners read real tokens, and are asked for distilled labels."
@@ -74,7 +78,7 @@ def _about(data: DistilledData, taught: np.ndarray, *, own: bool) -> str:
     )
     return (
         f"{count:,} sequences of {time} events over {vocabulary:,} tokens, in {data.bytes:,} bytes "
-        f"({data.numbers}, rank {data.factors.decoder.shape[0]}). {what}\n"
+        f"({data.numbers}, {kind}). {what}\n"
         f"Made for {learner.steps} steps of {named} at {learner.rate:g} in batches of "
         f"{learner.batch_size}."
     )

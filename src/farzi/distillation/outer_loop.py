@@ -19,7 +19,16 @@ from farzi.distillation.outer_step import Inputs, outer_optimizer, prepare, vari
 from farzi.distillation.pool import Pool, expert_pool
 from farzi.distillation.recipe import Recipe
 from farzi.distillation.teachers import expected
-from farzi.distilled import Distilled, check_rank, from_noise, from_real, from_teacher
+from farzi.distilled import (
+    Distilled,
+    Factored,
+    OwnLabels,
+    check_rank,
+    from_noise,
+    from_real,
+    from_teacher,
+    reparametrised,
+)
 from farzi.files import write_atomically
 from farzi.hypergradients import Adjoint
 from farzi.metrics import Questions
@@ -157,7 +166,8 @@ def distill(
         recipe, pool, len(sequences.vocabulary), masked=masked, teachers=len(teachers)
     )
     label = eqx.filter_jit(expected)
-    data = _start(sequences, teachers, recipe, seed)
+    start = _factored(sequences, teachers, recipe, seed)
+    data: Distilled = reparametrised(start, **recipe.parameters)
     memory = outer_optimizer(recipe).init(variable(data))
     step_key = jax.random.key(seed)
 
@@ -260,9 +270,10 @@ def _pool(make_learner: MakeLearner, real: Windows, recipe: Recipe, seed: int) -
     )
 
 
-def _start(
+def _factored(
     sequences: Sequences, teachers: Sequence[Learner], recipe: Recipe, seed: int
-) -> Distilled:
+) -> Factored | OwnLabels:
+    """The start, before it is brought to the recipe's parametrisation."""
     if recipe.start == "noise":
         return from_noise(
             recipe.sequences,

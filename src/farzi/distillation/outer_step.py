@@ -19,7 +19,7 @@ from farzi.distillation.pool import Pool
 from farzi.distillation.recipe import Recipe
 from farzi.distillation.teachers import expected
 from farzi.distillation.trajectory_matching import TrajectoryMatching
-from farzi.distilled import Distilled, Factored, OwnLabels, from_noise
+from farzi.distilled import Distilled, Factored, OwnLabels, from_noise, reparametrised
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import StateSize, state_size
 from farzi.hypergradients.budget import program_bytes
@@ -161,9 +161,10 @@ def input_shapes(
             if masked:
                 mask = jnp.ones(soft.latents.shape[:2], bool)
                 soft = Factored(soft.latents, soft.decoder, loss_mask=mask)
-        data: Distilled = soft
+        factored = soft
         if own:
-            data = OwnLabels(jnp.zeros((recipe.sequences, places + 1), jnp.int32), soft)
+            factored = OwnLabels(jnp.zeros((recipe.sequences, places + 1), jnp.int32), soft)
+        data: Distilled = reparametrised(factored, **recipe.parameters)
         return data, outer_optimizer(recipe).init(variable(data))
 
     data, memory = jax.eval_shape(start, jax.random.key(0))

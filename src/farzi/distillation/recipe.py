@@ -6,7 +6,7 @@ import math
 import typing
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import optax
 
@@ -30,7 +30,12 @@ class Recipe:
         labels: what a place is asked for. `"own"`: a distilled label of its own, while learners
             read real tokens (`farzi.distilled.OwnLabels`). `"next"`, as in the paper: the soft
             token that the next place reads (`farzi.distilled.Factored`).
+        parametrisation: of the distributions. `"factored"`, as in the paper; `"tucker"`, whose
+            latents are factored too (`farzi.distilled.Tucker`); or `"dense"`, a number for each
+            token and place, whose start alone is of the rank.
         rank: numbers in a latent (d).
+        sequence_rank: of Tucker's factors of sequences.
+        time_rank: of Tucker's factors of places.
         numbers: type in which latents and decoder are stored; int8 with a scale for each of the
             `rank` components.
         judge: what a learner has to have learned at the end of an inner loop. `"teacher"`: what
@@ -78,7 +83,10 @@ class Recipe:
     length: int = 10
     context: int = 20
     labels: Literal["own", "next"] = "own"
+    parametrisation: Literal["factored", "tucker", "dense"] = "factored"
     rank: int = 16
+    sequence_rank: int | None = None
+    time_rank: int | None = None
     numbers: Numbers = "int8"
     judge: Literal["teacher", "tokens"] = "teacher"
     objective: Objective = "meta-matching"
@@ -121,11 +129,20 @@ class Recipe:
             ("numbers", ("int8", "float16")),
             ("judge", ("teacher", "tokens")),
             ("inner_optimizer", ("adam", "sgd")),
+            ("parametrisation", ("factored", "tucker", "dense")),
             ("objective", typing.get_args(Objective)),
         ):
             if getattr(self, name) not in known:
                 others = " or ".join(f'"{one}"' for one in known)
                 raise ValueError(f"{name} is {getattr(self, name)!r}; use {others}.")
+        for name in ("sequence_rank", "time_rank"):
+            tucker = self.parametrisation == "tucker"
+            if tucker and getattr(self, name) is None:
+                raise ValueError(f"{name} is not set, which Tucker's factors need; set it.")
+            if not tucker and getattr(self, name) is not None:
+                raise ValueError(
+                    f'{name} is set, but is for parametrisation = "tucker" only; leave it out.'
+                )
         if self.expert_share > 1:
             raise ValueError(f"expert_share is {self.expert_share}; use a number from 0 to 1.")
         if self.objective == "trajectory-matching":
@@ -161,6 +178,12 @@ class Recipe:
         return LearnerRecipe(
             self.inner_steps, self.inner_rate, self.inner_eps, self.batch, self.inner_optimizer
         )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What `farzi.distilled.reparametrised` is told."""
+        names = ("parametrisation", "sequence_rank", "time_rank")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def needs_experts(self) -> bool:

@@ -52,13 +52,18 @@ class Factored(eqx.Module):
         Args:
             by_latents: whether it is this itself; None chooses by size.
         """
+        read = self.read(by_latents=by_latents)
+        if isinstance(read, Factored) or self.loss_mask is None:
+            return read
+        return Masked(read, self.loss_mask)
+
+    def read(
+        self, *, by_latents: bool | None = None
+    ) -> Factored | Float[Array, "sequences time vocab"]:
+        """`tokens` less the mask of probabilities."""
         if by_latents is None:
-            by_latents = self.events * self.decoder.shape[1] > LARGEST
-        if by_latents:
-            return self
-        if self.loss_mask is None:
-            return self.probabilities()
-        return Masked(self.probabilities(), self.loss_mask)
+            by_latents = self.events * self.vocabulary > LARGEST
+        return self if by_latents else self.probabilities()
 
     def embed(
         self, table: Float[Array, "vocab width"], *, chunk: int | None = None
@@ -92,6 +97,11 @@ class Factored(eqx.Module):
         self, latents: Float[Array, "*places rank"]
     ) -> Float[Array, "*places vocab"]:
         return jax.nn.softmax(latents @ self.decoder / self.temperature, axis=-1)
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens."""
+        return self.decoder.shape[1]
 
     @property
     def events(self) -> int:

@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from farzi.distilled.factored import LARGEST, Factored
+from farzi.distilled.dense import Dense
+from farzi.distilled.factored import Factored
+from farzi.distilled.tucker import Tucker
 from farzi.models import Labelled
 
 
@@ -24,11 +26,11 @@ class OwnLabels(eqx.Module):
     """
 
     inputs: Int[Array, "sequences time"]
-    labels: Factored
+    labels: Factored | Dense | Tucker
 
     def probabilities(self) -> Float[Array, "sequences time vocab"]:
         """What is taught: the first token of each sequence, and then the labels."""
-        first = jax.nn.one_hot(self.inputs[:, :1], self.labels.decoder.shape[1])
+        first = jax.nn.one_hot(self.inputs[:, :1], self.labels.vocabulary)
         return jnp.concatenate([first, self.labels.probabilities()], axis=1)
 
     def tokens(self, *, by_latents: bool | None = None) -> Labelled:
@@ -38,10 +40,7 @@ class OwnLabels(eqx.Module):
             by_latents: whether labels are latents and decoder, or distributions computed once; None
                 chooses by size.
         """
-        if by_latents is None:
-            by_latents = self.labels.events * self.labels.decoder.shape[1] > LARGEST
-        labels = self.labels if by_latents else self.labels.probabilities()
-        return Labelled(self.inputs, labels, self.loss_mask)
+        return Labelled(self.inputs, self.labels.read(by_latents=by_latents), self.loss_mask)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -53,14 +52,9 @@ class OwnLabels(eqx.Module):
         return None if mask is None else jnp.pad(mask, ((0, 0), (1, 0)))
 
     @property
-    def latents(self) -> Float[Array, "sequences places rank"]:
-        """Of the labels."""
-        return self.labels.latents
-
-    @property
-    def decoder(self) -> Float[Array, "rank vocab"]:
-        """Of the labels."""
-        return self.labels.decoder
+    def vocabulary(self) -> int:
+        """Number of tokens."""
+        return self.labels.vocabulary
 
     @property
     def temperature(self) -> float:

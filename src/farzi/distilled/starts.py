@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from farzi.distilled.dense import Dense
 from farzi.distilled.factored import Factored
 from farzi.distilled.own_labels import OwnLabels
+from farzi.distilled.tucker import Tucker
 from farzi.models import Learner, hidden_states
 
 
@@ -131,6 +135,39 @@ def _expectations(
 
     hidden, likely = jax.lax.map(one, ids)
     return hidden, jnp.mean(likely, axis=0)
+
+
+def reparametrised(
+    start: Factored | OwnLabels,
+    parametrisation: Literal["factored", "tucker", "dense"],
+    *,
+    sequence_rank: int | None = None,
+    time_rank: int | None = None,
+) -> Factored | Dense | Tucker | OwnLabels:
+    """The same start, or the nearest to it, in another parametrisation.
+
+    Args:
+        start: factored.
+        parametrisation: the other one.
+        sequence_rank: of Tucker's.
+        time_rank: of Tucker's.
+
+    Raises:
+        ValueError: if Tucker's ranks are not given, or higher than there are sequences or places.
+    """
+    soft = start.labels if isinstance(start, OwnLabels) else start
+    if not isinstance(soft, Factored):
+        raise ValueError("the labels are not factored; give those that a start is made with.")
+    match parametrisation:
+        case "factored":
+            other = soft
+        case "dense":
+            other = Dense.of(soft)
+        case "tucker":
+            if sequence_rank is None or time_rank is None:
+                raise ValueError("Tucker's factors need sequence_rank and time_rank; give both.")
+            other = Tucker.of(soft, sequence_rank, time_rank)
+    return OwnLabels(start.inputs, other) if isinstance(start, OwnLabels) else other
 
 
 def check_rank(rank: int, width: int, vocabulary: int) -> None:
