@@ -102,7 +102,7 @@ def test_a_later_format_is_refused_by_name(tmp_path):
 def test_tensors_of_another_program_are_refused(tmp_path, about):
     distilled().save(tmp_path)
     (tmp_path / TENSORS).write_bytes(tensors(about))
-    with pytest.raises(ValueError, match="reads formats up to 2"):
+    with pytest.raises(ValueError, match="reads formats up to 3"):
         load(tmp_path)
 
 
