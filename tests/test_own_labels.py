@@ -186,7 +186,7 @@ def test_what_does_not_fit_is_refused(outcome, tmp_path, changed, message):
         about = file.metadata()
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     arrays = {name: array for name, array in (arrays | changed).items() if array is not None}
-    assert json.loads(about["farzi"])["format"] == 2
+    assert json.loads(about["farzi"])["format"] == 3
     (tmp_path / TENSORS).write_bytes(safetensors.numpy.save(arrays, about))
     with pytest.raises(ValueError, match=message):
         load(tmp_path)
