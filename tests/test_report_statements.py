@@ -68,7 +68,7 @@ def test_the_training_of_the_model_it_started_from_is_part_of_the_cost():
     content["distillation"]["teacher_seconds"] = 18.0
     # (340 + 18) / (21.4 - 2.9) = 19.4
     text = cost(content) or ""
-    assert "after 18.0\xa0s for training the model" in text
+    assert "after 18.0\xa0s for training, on the full data" in text
     assert "paid for itself after 20 trainings." in text
 
 

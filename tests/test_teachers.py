@@ -1,5 +1,7 @@
 """Labels by several teachers, against their scores computed one after the other."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,6 +9,8 @@ import numpy as np
 import pytest
 import toy_log
 
+from farzi.data import leave_last_out
+from farzi.distillation import distill
 from farzi.distillation.teachers import expected
 from farzi.losses import next_token_loss
 from farzi.models import Masked, SASRec, logits
@@ -50,3 +54,15 @@ def test_a_loss_mask_is_kept(teachers, real):
     judged = expected(teachers, Masked(real, mask))
     np.testing.assert_array_equal(judged.loss_mask, mask)
     np.testing.assert_array_equal(judged.tokens, real)
+
+
+def test_teachers_need_not_be_like_the_learner():
+    """Nor like each other; as many numbers a place as their widths together are compared with."""
+    split = leave_last_out(toy_log.log())
+    recipe = dataclasses.replace(toy_log.RECIPE, outer_steps=1, judge="teacher")
+    wide = [
+        SASRec(toy_log.TOKENS, width=width, layers=1, length=8, key=jax.random.key(width))
+        for width in (12, 16)
+    ]
+    outcome = distill(split.train, split.validation, toy_log.bigrams, recipe, teacher=wide)
+    assert np.isfinite(outcome.history[0].loss)

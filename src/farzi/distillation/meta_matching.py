@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 
 import optax
-from jaxtyping import Array, Int, PRNGKeyArray, PyTree
+from jaxtyping import Array, Int, PRNGKeyArray
 
-from farzi.distillation.objective import Matched, averaged
+from farzi.distillation.objective import Matched, at_the_end, averaged
 from farzi.distilled import Distilled
-from farzi.hypergradients import Adjoint, Auto, Hypergradient, hypergradient
+from farzi.hypergradients import Adjoint, Auto
 from farzi.losses import next_token_loss
 from farzi.models import Learner, Tokens
 
@@ -57,23 +57,12 @@ class MetaMatching:
             key: for an adjoint that draws at random; each start gets one of its own.
         """
         loss = partial(next_token_loss, chunk=self.chunk)
-        differentiate = hypergradient(
-            lambda learner, data, step: loss(learner, data[0][data[1][step]]),
+        one_start = at_the_end(
+            loss,
             loss,
             self.optimizer,
             self.steps,
             self.adjoint,
             adjoint_clip=self.adjoint_clip,
         )
-
-        def one_start(
-            tokens: PyTree,
-            start: Learner,
-            order: Array,
-            real: PyTree,
-            key: PRNGKeyArray | None,
-        ) -> Hypergradient:
-            result = differentiate(start, (tokens, order), real, key=key)
-            return result._replace(gradient=result.gradient[0])
-
         return averaged(one_start, distilled, starts, order, real, key, by_latents=self.by_latents)

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from farzi.distilled import Distilled
-from farzi.hypergradients import Hypergradient
-from farzi.models import Learner
+from farzi.hypergradients import Hypergradient, hypergradient
+from farzi.models import Learner, Tokens
 
 
 class Matched(NamedTuple):
@@ -36,6 +36,36 @@ class Matched(NamedTuple):
 OneStart = Callable[[PyTree, Learner, Array, Any, PRNGKeyArray | None], Hypergradient]
 """From tokens, a start, the rows of each step, what judges and a key, to loss and derivative by the
 tokens."""
+
+
+def at_the_end(
+    inner_loss: Callable[[Learner, Tokens], Float[Array, ""]],
+    end_loss: Callable[[Learner, Any], Float[Array, ""]],
+    *loop: Any,
+    adjoint_clip: float | None,
+) -> OneStart:
+    """An objective of one start: a loss where training on the distilled data ends.
+
+    Args:
+        inner_loss: what is trained on.
+        end_loss: of the trained learner and what judges it.
+        loop: optimiser, steps and adjoint, see `farzi.hypergradient`.
+        adjoint_clip: likewise.
+    """
+    differentiate = hypergradient(
+        lambda learner, data, step: inner_loss(learner, data[0][data[1][step]]),
+        end_loss,
+        *loop,
+        adjoint_clip=adjoint_clip,
+    )
+
+    def one_start(
+        tokens: PyTree, start: Learner, order: Array, judge: PyTree, key: PRNGKeyArray | None
+    ) -> Hypergradient:
+        result = differentiate(start, (tokens, order), judge, key=key)
+        return result._replace(gradient=result.gradient[0])
+
+    return one_start
 
 
 def averaged(

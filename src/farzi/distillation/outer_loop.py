@@ -162,9 +162,7 @@ def distill(
     if not teachers and (recipe.start == "real" or recipe.judged):
         trained = train(make_learner, real, validation, Training(), rates=[3e-3], seeds=[seed])
         teachers = [trained.run(0)]
-    program = prepare(
-        recipe, pool, len(sequences.vocabulary), masked=masked, teachers=len(teachers)
-    )
+    program = prepare(recipe, pool, len(sequences.vocabulary), masked=masked, teachers=teachers)
     label = eqx.filter_jit(expected)
     start = _factored(sequences, teachers, recipe, seed)
     data: Distilled = reparametrised(start, **recipe.parameters)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ from farzi.distilled import Distilled, Factored, OwnLabels, from_noise, reparame
 from farzi.hypergradients import Adjoint, Auto
 from farzi.hypergradients.auto import StateSize, state_size
 from farzi.hypergradients.budget import program_bytes
-from farzi.models import Labelled, Masked
+from farzi.models import Labelled, Learner, Masked
 from farzi.models.learner import HardTokens
 
 # Folded into the key of an outer step; `Pool.draw` splits that key, which gives 0, 1 and 2.
@@ -83,7 +83,12 @@ class OuterProgram:
 
 
 def prepare(
-    recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False, teachers: int = 1
+    recipe: Recipe,
+    pool: Pool,
+    vocabulary: int,
+    *,
+    masked: bool = False,
+    teachers: Sequence[Learner] | None = None,
 ) -> OuterProgram:
     """The program of a recipe's outer step; `Auto` chooses by the memory of all of it.
 
@@ -92,7 +97,7 @@ def prepare(
         pool: starting points of the inner loops.
         vocabulary: number of tokens.
         masked: whether the real sequences have a loss mask.
-        teachers: how many judge, if they do.
+        teachers: those that judge, if they do; one like the learners if not given.
 
     Raises:
         ValueError: if no strategy fits into the budget of `Auto`.
@@ -119,7 +124,7 @@ def compile_step(
     vocabulary: int,
     *,
     masked: bool = False,
-    teachers: int = 1,
+    teachers: Sequence[Learner] | None = None,
     to_run: bool = True,
 ) -> Any:
     """The program of an outer step, for exactly the adjoint that the recipe names.
@@ -148,7 +153,12 @@ def variable(data: Distilled) -> PyTree:
 
 
 def input_shapes(
-    recipe: Recipe, pool: Pool, vocabulary: int, *, masked: bool = False, teachers: int = 1
+    recipe: Recipe,
+    pool: Pool,
+    vocabulary: int,
+    *,
+    masked: bool = False,
+    teachers: Sequence[Learner] | None = None,
 ) -> Inputs:
     """Shapes and types of what an outer step reads."""
 
@@ -172,8 +182,9 @@ def input_shapes(
     if masked:
         real = jax.eval_shape(lambda ids: Masked(ids, ids >= 0), real)
     if recipe.judged:
-        like = eqx.filter_eval_shape(pool.make_learner, jax.random.key(0))
-        real = eqx.filter_eval_shape(expected, [like] * teachers, real)
+        if teachers is None:
+            teachers = [eqx.filter_eval_shape(pool.make_learner, jax.random.key(0))]
+        real = eqx.filter_eval_shape(expected, teachers, real)
     return Inputs(
         data,
         memory,
@@ -191,20 +202,20 @@ def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Distilled, PyTree, 
     """One step as a pure function of `Inputs`."""
     optimizer = outer_optimizer(recipe)
     inner = recipe.learner.optimizer(recipe.inner_rate), recipe.inner_steps
-    taken_back = recipe.adjoint, recipe.adjoint_clip
+    differentiated = recipe.adjoint, recipe.adjoint_clip
 
-    def match(
+    def matching(
         data: Distilled, key: PRNGKeyArray, order: Array, real: HardTokens | Masked | Labelled
     ) -> Matched:
         for_adjoint = jax.random.fold_in(key, _ADJOINT)
         match recipe.objective:
             case "meta-matching":
                 starts = pool.draw(recipe.starts, key)
-                objective = MetaMatching(*inner, *taken_back)
+                objective = MetaMatching(*inner, *differentiated)
                 return objective(data, starts, order, real, key=for_adjoint)
             case "trajectory-matching":
                 starts, targets = pool.stretches(recipe.starts, recipe.expert_stretch, key)
-                objective = TrajectoryMatching(*inner, *taken_back)
+                objective = TrajectoryMatching(*inner, *differentiated)
                 return objective(data, starts, order, targets, key=for_adjoint)
             case "gradient-matching":
                 return GradientMatching(*inner)(data, pool.draw(recipe.starts, key), order, real)
@@ -216,7 +227,7 @@ def _step(recipe: Recipe, pool: Pool) -> Callable[..., tuple[Distilled, PyTree, 
         order: Int[Array, "starts steps batch"],
         real: HardTokens | Masked | Labelled,
     ) -> tuple[Distilled, PyTree, Measured]:
-        matched = match(data, key, order, real)
+        matched = matching(data, key, order, real)
         updates, memory = optimizer.update(variable(matched.gradient), memory, variable(data))
         norms = matched.adjoint_norms
         taken_back = norms > 0

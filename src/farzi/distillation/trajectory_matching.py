@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
-from farzi.distillation.objective import Matched, averaged
+from farzi.distillation.objective import Matched, at_the_end, averaged
 from farzi.distilled import Distilled
-from farzi.hypergradients import Adjoint, Auto, Hypergradient, hypergradient
+from farzi.hypergradients import Adjoint, Auto
 from farzi.losses import next_token_loss
 from farzi.models import Learner
 
@@ -54,26 +54,17 @@ class TrajectoryMatching:
             targets: later checkpoints of the same experts.
             key: for an adjoint that draws at random; each start gets one of its own.
         """
-        differentiate = hypergradient(
-            lambda learner, data, step: next_token_loss(learner, data[0][data[1][step]]),
+        one_start = at_the_end(
+            next_token_loss,
             relative_distance,
             self.optimizer,
             self.steps,
             self.adjoint,
             adjoint_clip=self.adjoint_clip,
         )
-
-        def one_start(
-            tokens: PyTree,
-            start: Learner,
-            order: Array,
-            target: PyTree,
-            key: PRNGKeyArray | None,
-        ) -> Hypergradient:
-            result = differentiate(start, (tokens, order), (start, target), key=key)
-            return result._replace(gradient=result.gradient[0])
-
-        return averaged(one_start, distilled, starts, order, targets, key, by_latents=None)
+        return averaged(
+            one_start, distilled, starts, order, (starts, targets), key, by_latents=None
+        )
 
 
 def relative_distance(learner: Learner, stretch: tuple[Learner, Learner]) -> Float[Array, ""]:

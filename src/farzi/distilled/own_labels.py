@@ -57,11 +57,6 @@ class OwnLabels(eqx.Module):
         return self.labels.vocabulary
 
     @property
-    def temperature(self) -> float:
-        """Of the labels."""
-        return self.labels.temperature
-
-    @property
     def events(self) -> int:
         """Tokens in all sequences together."""
         return self.inputs.size

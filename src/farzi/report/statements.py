@@ -158,9 +158,7 @@ def cost(results: dict[str, Any]) -> str | None:
     text = f"The distillation took {duration(spent)}"
     teacher = known(results["distillation"].get("teacher_seconds"))
     if teacher:
-        text += (
-            f", after {duration(teacher)} for training the model whose embeddings it started from"
-        )
+        text += f", after {duration(teacher)} for training, on the full data, what it learned from"
         spent += teacher
     text += "."
     if full is None or distilled is None:
