@@ -1,4 +1,4 @@
-"""What decides how good distilled data are: studies on the packaged flights, as tables and pictures.
+"""What decides how good distilled data are: studies on the packaged flights, with pictures.
 
     python benchmarks/studies.py [STUDY ...]     # all of them if none is named
     python benchmarks/studies.py --draw          # the page anew, of what was measured before
@@ -27,7 +27,6 @@ from jaxtyping import PRNGKeyArray
 from studies_page import write_page
 
 from farzi import storage
-from farzi.config import LearnerConfig
 from farzi.data import Split, flights, leave_last_out
 from farzi.demo import Plan
 from farzi.distillation import Distillation, Recipe, distill
@@ -36,6 +35,7 @@ from farzi.evaluation.arms import Amount
 from farzi.metrics import Questions
 from farzi.models import Labelled, Learner, logits
 from farzi.results import interval
+from farzi.sections.learner import LearnerConfig
 from farzi.storage import DistilledData
 from farzi.training import Training, train
 
@@ -109,6 +109,7 @@ class Flights:
         learners = [outcome.trained.run(index) for index in range(PLAN.seeds)]
         asked = leave_last_out(self.split.train).test
         inside = Questions.of(asked, BASE.context)
+        assert isinstance(self.task.test, Questions)
         for name, questions in (("train_loss", inside), ("test_loss", self.task.test)):
             found[name] = float(np.mean([_loss(learner, questions) for learner in learners]))
         return found | more
@@ -273,7 +274,7 @@ def hard() -> list[Row]:
     for copies in (1, 4, 16, 64):
         keys = jax.random.split(jax.random.key(copies), copies)
         drawn = [jax.random.categorical(key, jnp.log(probabilities)) for key in keys]
-        labels = jax.nn.one_hot(jnp.concatenate(drawn), soft.vocabulary)
+        labels = jax.nn.one_hot(jnp.concatenate(drawn), probabilities.shape[-1])
         ids = jnp.tile(data.factors.inputs, (copies, 1))  # pyright: ignore
         amount = Amount(len(ids), ids.size, ids.size + labels.shape[0] * labels.shape[1])
         arm = Arm("hard", Labelled(ids, labels, None), amount, few, f"{copies}")
