@@ -93,7 +93,7 @@ def _page(table: dict[str, Any]) -> str:
         for arm in found["arms"][1:]:
             cells = [
                 f"{arm['retention'][metric]:.3f} "
-                f"({arm['metrics'][metric]['ci95'] / full[metric]['mean']:.3f})"
+                f"({(arm['metrics'][metric]['ci95'] or 0.0) / full[metric]['mean']:.3f})"
                 for metric in shown
             ]
             lines.append(

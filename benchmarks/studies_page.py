@@ -11,6 +11,17 @@ from matplotlib.figure import Figure
 
 Content = dict[str, Any]
 LOGARITHMIC = ("size", "rank", "inner_steps")
+ACROSS = {
+    "size": "synthetic or real sequences",
+    "rank": "rank: numbers a place",
+    "inner_steps": "T: steps of an inner loop",
+    "trajectories": "experts whose checkpoints are starts",
+    "hard": "copies with drawn labels",
+    "noise": "share of the training events replaced",
+    "numbers": "stored as",
+    "transfer": "architecture that learns",
+}
+"""What the pictures say below; the name of the study where that is clear."""
 COLOURS = ("#0b5cad", "#c8381d", "#2b8a4b", "#7a3fa0", "#8a8a8a")
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "farzi",
@@ -83,7 +94,7 @@ def _draw(name: str, content: Content, path: Path) -> None:
         figure = Figure(figsize=(9.5 if by_bytes else 5.5, 3.6), layout="constrained")
         panels = figure.subplots(1, 2 if by_bytes else 1, sharey=True, squeeze=False)[0]
         _panel(panels[0], rows, series, "x", logarithmic=name in LOGARITHMIC)
-        panels[0].set(xlabel=name.replace("_", " "), ylabel="NDCG@10, share of the full data's")
+        panels[0].set(xlabel=ACROSS.get(name, name), ylabel="NDCG@10, share of the full data's")
         if by_bytes:
             _panel(panels[1], rows, series, "bytes_share", logarithmic=True)
             panels[1].set(xlabel="bytes, share of the full data's")
