@@ -11,6 +11,7 @@ are from.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -83,13 +84,14 @@ def main(options: Options) -> None:
 
 def prepared(recipe: Path, data: Path, work: Path) -> bool:
     """Prepare a recipe's data unless they are prepared; tells whether there are any."""
+    work.mkdir(parents=True, exist_ok=True)
     folder = read(recipe).data.folder
-    assert folder is not None
+    if folder is None:  # Packaged.
+        return True
     source, how, origin = SOURCES[Path(folder).name]
     if not list(data.glob(source)):
         print(f"{recipe.stem} is skipped: there is no {data / source}; it is from {origin}.")
         return False
-    work.mkdir(parents=True, exist_ok=True)
     if not (work / folder).exists():
         farzi(work, "prepare", str(data / source), *how, "--out", folder)
     return True
@@ -102,9 +104,10 @@ def farzi(work: Path, *arguments: str) -> None:
 
 def _task(recipe: Path, work: Path) -> Task:
     config = read(recipe)
-    folder = work / str(config.data.folder)
-    moved = type(config.data)(folder=str(folder), leave_out_seen=config.data.leave_out_seen)
-    return moved.task(config.recipe.context)
+    data = config.data
+    if data.folder is not None:
+        data = dataclasses.replace(data, folder=str(work / data.folder))
+    return data.task(config.recipe.context)
 
 
 def markov_chain(task: Task) -> dict[str, float]:

@@ -91,11 +91,7 @@ def _page(table: dict[str, Any]) -> str:
             "|---|--:|--:|--:|" + "--:|" * len(shown),
         ]
         for arm in found["arms"][1:]:
-            cells = [
-                f"{arm['retention'][metric]:.3f} "
-                f"({(arm['metrics'][metric]['ci95'] or 0.0) / full[metric]['mean']:.3f})"
-                for metric in shown
-            ]
+            cells = [_cell(arm, full, metric) for metric in shown]
             lines.append(
                 f"| {arm['arm']} | {arm['sequences']} | {arm['events_share']:.2%} "
                 f"| {arm['bytes_share']:.1%} | " + " | ".join(cells) + " |"
@@ -113,6 +109,12 @@ def _page(table: dict[str, Any]) -> str:
                 ),
             ]
     return "\n".join([*lines, ""])
+
+
+def _cell(arm: dict[str, Any], full: dict[str, Any], metric: str) -> str:
+    half = arm["metrics"][metric]["ci95"]  # None of a single start.
+    known = "" if half is None else f" ({half / full[metric]['mean']:.3f})"
+    return f"{arm['retention'][metric]:.3f}{known}"
 
 
 if __name__ == "__main__":
